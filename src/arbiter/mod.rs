@@ -1,0 +1,1 @@
+//! The arbiter: decides which workers should exist, starts, watches and stops them.

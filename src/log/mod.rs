@@ -1,0 +1,1 @@
+//! Logs: the access log, compiled once and formatted natively.

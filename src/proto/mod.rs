@@ -1,0 +1,3 @@
+//! Bytes to values and back. Pure: no sockets, no clock, no Python.
+
+pub mod http1;

@@ -1,0 +1,15 @@
+//! The border: everything that Python can see. Nothing in the crate imports this module.
+
+use pyo3::prelude::*;
+
+mod arbiter;
+mod settings;
+mod worker;
+
+/// The native half of the `rgunicorn` package.
+#[pymodule]
+fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    settings::register(module)?;
+    arbiter::register(module)?;
+    worker::register(module)
+}

@@ -1,0 +1,1 @@
+//! The event loop: owns every socket of a worker process. No Python.

@@ -1,0 +1,1 @@
+//! What can be set: every setting one literal in a table.

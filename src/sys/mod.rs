@@ -1,0 +1,1 @@
+//! System calls. With `wsgi/ffi.rs` the only place of `unsafe`.

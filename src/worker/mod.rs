@@ -1,0 +1,1 @@
+//! The drivers: who leads the reactor and who runs the application.

@@ -1,0 +1,1 @@
+//! The bridge between HTTP and a WSGI application (PEP 3333).
