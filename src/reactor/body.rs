@@ -5,9 +5,9 @@ use std::io::{self, Write};
 use std::ops::Range;
 
 use crate::net::Stream;
-use crate::proto::http1::Refusal;
-use crate::proto::http1::chunked::{Chunk, Chunked};
-use crate::proto::http1::framing::Framing;
+use crate::proto::http1::{Refusal, Rules};
+use crate::proto::http1::{Chunk, Chunked};
+use crate::proto::http1::Framing;
 use crate::reactor::spool::SpoolSettings;
 
 /// A body as the application finds it.
@@ -57,7 +57,7 @@ impl Decoder {
     }
 
     /// Looks at `input`, the first bytes that are not yet consumed. `limit`: the largest body in bytes, 0 = any.
-    pub fn next(&mut self, input: &[u8], rules: &crate::proto::http1::Rules, limit: u64) -> Result<Found, Refusal> {
+    pub fn next(&mut self, input: &[u8], rules: &Rules, limit: u64) -> Result<Found, Refusal> {
         match self {
             Self::Length(left) => {
                 let count = usize::try_from(*left).unwrap_or(usize::MAX).min(input.len());
@@ -65,8 +65,8 @@ impl Decoder {
                 Ok(Found { data: 0..count, consumed: count, end: *left == 0 })
             }
             Self::Chunked(chunked, total) => {
-                let (consumed, chunk) = chunked.next(input, rules)?;
-                let (data, end) = match chunk {
+                let step = chunked.next(input, rules)?;
+                let (data, end) = match step.chunk {
                     Chunk::Data(data) => (data, false),
                     Chunk::End => (0..0, true),
                     Chunk::Partial => (0..0, false),
@@ -75,7 +75,7 @@ impl Decoder {
                 if limit > 0 && *total > limit {
                     return Err(Refusal::BodyTooLarge(limit));
                 }
-                Ok(Found { data, consumed, end })
+                Ok(Found { data, consumed: step.consumed, end })
             }
         }
     }

@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use crate::net::Stream;
-use crate::proto::http1::{Refusal, Scan, encode};
+use crate::proto::http1::{Peer, Refusal, Scan, encode};
 use crate::reactor::body::{Body, Decoder};
 use crate::reactor::deadlines::Wait;
 use crate::reactor::outbound::Outbound;
@@ -170,7 +170,8 @@ impl Connection {
     /// The head is complete: `length` bytes of `request.bytes`.
     fn open(&mut self, mut request: Box<Request>, length: usize, settings: &ReactorSettings) -> Step {
         self.requests += 1;
-        let peer = crate::proto::http1::Peer { trusted: settings.trusted.trusts(self.peer.map(|peer| peer.ip())), tls: false };
+        let trusted = settings.trusted.trusts(self.peer.map(|peer| peer.ip()));
+        let peer = Peer { trusted, tls: false };
         let Request { bytes, head, .. } = &mut *request;
         if let Err(refusal) = head.parse(&mut bytes[..length], &settings.rules, peer) {
             return Step::Refuse(refusal, Some(request));
@@ -246,7 +247,7 @@ impl Connection {
                         return Step::Ready(request);
                     }
                     Ok(false) => {}
-                    Err(step) => return step.or_request(request),
+                    Err(fault) => return fault.into_step(request),
                 }
             }
             if !self.readable || budget == 0 {
@@ -358,7 +359,7 @@ enum Fault {
 }
 
 impl Fault {
-    fn or_request(self, request: Box<Request>) -> Step {
+    fn into_step(self, request: Box<Request>) -> Step {
         match self {
             Self::Refused(refusal) => Step::Refuse(refusal, Some(request)),
             Self::Storage(error) => Step::Close(Closed::Storage(error)),

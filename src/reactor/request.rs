@@ -1,6 +1,7 @@
 //! One request as far as it has been received: the bytes of its head, where everything lies in them, and its body.
 
-use crate::proto::http1::{Head, Span};
+use crate::proto::Span;
+use crate::proto::http1::Head;
 use crate::reactor::body::{Body, Decoder, Sink};
 
 /// A request. Reused from one to the next, so that the usual one allocates nothing.

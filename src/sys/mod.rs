@@ -4,6 +4,8 @@
 pub mod clock;
 pub mod epoll;
 pub mod file;
+pub mod mmap;
+pub mod pipe;
 pub mod socket;
 
 use std::io;
