@@ -8,9 +8,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::proto::http1::{Head, Refusal};
+use crate::proto::http1::{Head, Refusal, Version};
 use crate::reactor::connection::Connection;
-use crate::reactor::outbound::{Flushed, Outbound, Payload};
+use crate::reactor::outbound::{Flushed, Payload};
 use crate::reactor::request::Request;
 use crate::reactor::settings::ReactorSettings;
 
@@ -58,6 +58,11 @@ impl Exchange {
     /// Whether the response may have no body because of the method.
     pub fn is_head_request(&self) -> bool {
         self.method() == b"HEAD"
+    }
+
+    /// The minor version of the response: 0 to a client of HTTP/1.0, else 1, whatever higher version was named.
+    pub fn response_minor(&self) -> u8 {
+        u8::from(self.request.head.version >= Version::HTTP_11)
     }
 
     /// The client's address; `None` on a Unix socket.
@@ -220,11 +225,4 @@ impl Exchange {
 
 fn patience(nanoseconds: u64) -> Option<Duration> {
     (nanoseconds > 0).then(|| Duration::from_nanos(nanoseconds))
-}
-
-impl Connection {
-    /// The queue of what is unsent.
-    pub(super) fn outbound(&mut self) -> &mut Outbound {
-        &mut self.outbound
-    }
 }

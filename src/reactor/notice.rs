@@ -15,8 +15,6 @@ pub enum Notice {
     Refused {
         /// Who sent it; `None` on a Unix socket.
         peer: Option<SocketAddr>,
-        /// Which listener took the connection.
-        listener: usize,
         /// Why.
         refusal: Refusal,
         /// The request, if its head was complete.

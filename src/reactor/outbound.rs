@@ -80,11 +80,6 @@ impl Outbound {
         self.pieces.is_empty()
     }
 
-    /// Unsent bytes, in memory and in files.
-    pub fn unsent(&self) -> u64 {
-        self.pieces.iter().map(Piece::left).sum()
-    }
-
     /// Queues a copy of `bytes`.
     pub fn push(&mut self, bytes: &[u8]) {
         self.memory += bytes.len();

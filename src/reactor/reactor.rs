@@ -293,7 +293,7 @@ impl Reactor {
         self.pool.give(request);
         match end {
             End::Cut => self.remove(key),
-            _ if !connection.outbound().is_empty() => {
+            _ if !connection.outbound.is_empty() => {
                 connection.phase = Phase::Flushing(end);
                 self.deadlines.set(key, Wait::Send, self.now);
                 self.put_back(key, connection);
@@ -375,23 +375,29 @@ impl Reactor {
         }
     }
 
-    fn refuse(&mut self, key: usize, mut connection: Box<Connection>, refusal: Refusal, request: Option<Box<Request>>) {
+    fn refuse(&mut self, key: usize, connection: Box<Connection>, refusal: Refusal, request: Option<Box<Request>>) {
+        let peer = connection.peer;
+        self.send_page(key, connection, &refusal);
+        self.notices.push(Notice::Refused { peer, refusal, request });
+    }
+
+    /// Takes a request back that the application did not answer: the client gets the server's page. Nothing of a
+    /// response may have been sent. The caller logs it.
+    pub fn finish_refused(&mut self, exchange: Exchange, refusal: &Refusal) {
+        let Exchange { key, connection, request, .. } = exchange;
+        self.pool.give(request);
+        self.send_page(key, connection, refusal);
+    }
+
+    fn send_page(&mut self, key: usize, mut connection: Box<Connection>, refusal: &Refusal) {
         let mut response = Vec::new();
         let page = refusal.page();
         encode::error_response(&mut response, refusal.status(), refusal.reason(), &page, self.date.text());
-        connection.outbound().push(&response);
+        connection.outbound.push(&response);
         connection.phase = Phase::Flushing(End::Close);
         self.deadlines.set(key, Wait::Send, self.now);
-        let (peer, listener) = (connection.peer, connection.listener);
         self.put_back(key, connection);
-        self.notices.push(Notice::Refused { peer, listener, refusal, request });
         self.flush(key);
-    }
-
-    /// Refuses a request that was handed out already. Nothing of a response may have been sent.
-    pub fn finish_refused(&mut self, exchange: Exchange, refusal: Refusal) {
-        let Exchange { key, connection, request, .. } = exchange;
-        self.refuse(key, connection, refusal, Some(request));
     }
 
     /// Ends the waits that were due when the last events were fetched: whatever had come by then has been read.

@@ -40,6 +40,7 @@ pub fn set(dict: &Bound<'_, PyDict>, key: &Bound<'_, PyString>, value: &Bound<'_
 }
 
 /// How many references there are to an object.
-pub fn references(object: &Bound<'_, PyAny>) -> isize {
-    object.get_refcnt()
+pub fn references<T>(object: &Bound<'_, T>) -> isize {
+    // SAFETY: a valid object of an attached thread.
+    unsafe { ffi::Py_REFCNT(object.as_ptr()) }
 }

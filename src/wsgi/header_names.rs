@@ -46,7 +46,8 @@ impl HeaderNames {
             return join(environ, entry.name.bind(py), ffi::text(py, value));
         }
         entry.request = self.request;
-        ffi::set(environ, entry.name.bind(py), entry.value(py, value).as_any());
+        let value = entry.value(py, value);
+        ffi::set(environ, entry.name.bind(py), value.as_any());
         Ok(())
     }
 

@@ -201,7 +201,7 @@ impl Response {
 
     /// Sends interim hints (RFC 8297); nothing to a client of HTTP/1.0, nothing once the head is out.
     pub fn early_hints(&mut self, fields: &[u8]) -> io::Result<()> {
-        if self.is_head_sent() || self.exchange.head().version.minor() == 0 {
+        if self.is_head_sent() || self.exchange.response_minor() == 0 {
             return Ok(());
         }
         let mut interim = Vec::with_capacity(64 + fields.len());
@@ -230,7 +230,7 @@ impl Response {
             (false, false) => Connection::KeepAlive,
         };
         let head = ResponseHead {
-            minor: self.exchange.head().version.minor().min(1),
+            minor: self.exchange.response_minor(),
             status: &declared.status,
             date,
             connection,
@@ -246,11 +246,10 @@ impl Response {
         if let Stage::Sending(framing) = self.stage {
             return framing;
         }
-        let version = self.exchange.head().version;
         match declared.content_length {
             _ if self.exchange.is_head_request() || !declared.has_body() => Framing::Nothing,
             Some(length) => Framing::Length(length),
-            None if version.minor() == 0 => Framing::UntilClose,
+            None if self.exchange.response_minor() == 0 => Framing::UntilClose,
             None => Framing::Chunked,
         }
     }

@@ -6,7 +6,7 @@ use pyo3::types::{PyList, PyString, PyTuple};
 
 use super::ffi;
 use crate::proto::http1::encode;
-use crate::proto::http1::fields::{is_field_value, is_token};
+use crate::proto::http1::fields::{is_field_value, is_status, is_token, trim};
 
 /// Status and header fields, ready to be sent.
 #[derive(Default)]
@@ -132,21 +132,6 @@ fn string<'a, 'py>(value: &'a Bound<'py, PyAny>) -> PyResult<&'a Bound<'py, PySt
 
 fn invalid_header(name: &Bound<'_, PyString>) -> PyErr {
     PyValueError::new_err(format!("Invalid response header: {:?}", name.to_string_lossy()))
-}
-
-/// Three digits, then nothing or a space and a reason phrase (RFC 9112, section 4). The reason itself may be empty.
-fn is_status(bytes: &[u8]) -> bool {
-    bytes.len() >= 3
-        && bytes[..3].iter().all(u8::is_ascii_digit)
-        && (bytes.len() == 3 || bytes[3] == b' ')
-        && is_field_value(&bytes[3..])
-}
-
-fn trim(mut value: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
-        value = rest;
-    }
-    value
 }
 
 enum Special {
