@@ -159,7 +159,11 @@ impl Plan {
     /// A signal has come.
     pub fn signal(&mut self, signal: Signal, limits: &Limits, now: Time) -> Vec<Action> {
         match &self.course {
-            Course::Serve => self.obey(signal, limits, now),
+            Course::Serve => {
+                let mut actions = vec![Action::Log(handling(signal))];
+                actions.extend(self.obey(signal, limits, now));
+                actions
+            }
             Course::Stop(_) if matches!(signal, Signal::SIGINT | Signal::SIGQUIT) => self.hurry(now),
             Course::Stop(_) => Vec::new(),
         }
@@ -380,6 +384,15 @@ fn child_deadline(child: &Child, limits: &Limits) -> Option<Time> {
         None => child.watched_since().map(|since| since + timeout),
     });
     late.into_iter().chain(stuck_at(child, limits)).min()
+}
+
+/// Gunicorn's line for a signal, with its name for SIGCHLD.
+fn handling(signal: Signal) -> Line {
+    let (level, name) = match signal {
+        Signal::SIGCHLD => (Level::Debug, "cld".to_owned()),
+        _ => (Level::Info, signal.as_str().trim_start_matches("SIG").to_lowercase()),
+    };
+    Line::new(level, "Handling signal: %s", [name.into()])
 }
 
 fn seconds(duration: Duration) -> String {

@@ -144,12 +144,11 @@ impl<'a, 'py> Run<'a, 'py> {
         let signals = self.signals.take().unwrap_or_default();
         for signal in signals {
             self.look();
-            if signal == Signal::SIGCHLD {
-                self.collect_children();
-                continue;
-            }
             let actions = self.plan.signal(signal, &self.limits, now());
             self.perform_all(actions);
+            if signal == Signal::SIGCHLD {
+                self.collect_children();
+            }
         }
     }
 

@@ -26,6 +26,16 @@ impl Slot {
         self.inner.booted();
     }
 
+    /// A request starts. For worker classes that serve in Python: the native ones mark their requests themselves.
+    fn begin(&self, method: &[u8], target: &[u8]) {
+        self.inner.begin(method, target, None, clock::monotonic());
+    }
+
+    /// The request is done.
+    fn end(&self) {
+        self.inner.end();
+    }
+
     /// `max_requests` have been served: the worker goes on until its replacement has booted and the arbiter sends it TERM.
     fn retire(&self) {
         self.inner.retire();

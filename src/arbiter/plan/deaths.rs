@@ -34,7 +34,8 @@ impl Plan {
         if let Some((status, reason)) = failure.filter(|_| alone) {
             return self.stop(false, status, Some(reason), limits, now);
         }
-        if failure.is_none() && now >= child.forked + YOUNG {
+        let of_starting = child.aborted.is_none() && now < child.forked + YOUNG;
+        if failure.is_none() && !of_starting {
             return Vec::new();
         }
         match self.backoff.died_young(now) {
