@@ -11,7 +11,8 @@ import signal
 import sys
 import traceback
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from types import FrameType
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import rgunicorn
 from rgunicorn import _native, sock
@@ -44,10 +45,12 @@ class Arbiter:
     #: Exit status when the application could not be found.
     APP_LOAD_ERROR = 4
 
-    SIGNALS = [
+    SIGNALS: ClassVar[list[int]] = [
         getattr(signal, f"SIG{name}") for name in "HUP QUIT INT TERM TTIN TTOU USR1 USR2 WINCH".split()
     ]
-    SIG_NAMES = {number: signal.Signals(number).name[3:].lower() for number in SIGNALS}
+    SIG_NAMES: ClassVar[dict[int, str]] = {
+        number: signal.Signals(number).name[3:].lower() for number in SIGNALS
+    }
 
     def __init__(self, app: Any) -> None:
         os.environ["SERVER_SOFTWARE"] = rgunicorn.SERVER_SOFTWARE
@@ -99,6 +102,7 @@ class Arbiter:
         self.pid = os.getpid()
         self.cfg.on_starting(self)
         self.log.close_on_exec()
+        self._hold_signals()
         try:
             self.LISTENERS = sock.create_sockets(self.cfg, self.log)
             self.log.debug("Arbiter booted")
@@ -169,8 +173,10 @@ class Arbiter:
         """The life of a worker process, from the fork to SystemExit."""
         for number in (signal.SIGTTIN, signal.SIGTTOU):
             # By default they would stop the process when somebody signals the whole group.
-            signal.signal(number, lambda signum, frame: None)
+            signal.signal(number, _ignore)
         worker.pid = os.getpid()
+        for listener in self._superseded():
+            listener.close()
         try:
             self.log.info("Booting worker with pid: %s", worker.pid)
             self.cfg.post_fork(self, worker)
@@ -182,7 +188,7 @@ class Arbiter:
             self.log.debug("Exception while loading the application", exc_info=True)
             print(error, file=sys.stderr, flush=True)
             sys.exit(self.APP_LOAD_ERROR)
-        except Exception as error:
+        except BaseException as error:
             self.log.exception("Exception in worker process")
             if worker.booted:
                 sys.exit(-1)
@@ -235,9 +241,8 @@ class Arbiter:
 
     def keep_reload(self) -> None:
         """The new workers serve: what only the old ones needed can go."""
-        if self._before is not None:
-            sock.close_sockets([old for old in self._before.listeners if old not in self.LISTENERS])
-            self._before = None
+        sock.close_sockets(self._superseded())
+        self._before = None
 
     def drop_reload(self) -> None:
         """The new workers do not boot: brings the old configuration back."""
@@ -259,6 +264,11 @@ class Arbiter:
         if self._num_workers != before.num_workers:
             self.num_workers = before.num_workers
 
+    def _superseded(self) -> list[_native.Listener]:
+        """Listeners that only workers from before the reload serve."""
+        old = [] if self._before is None else self._before.listeners
+        return [listener for listener in old if listener not in self.LISTENERS]
+
     def _rebound(self, before: _Before) -> list[_native.Listener]:
         """Listeners for the new addresses: those that were there before are kept, with whoever waits in their queues."""
         kept = {
@@ -267,6 +277,17 @@ class Arbiter:
         added = [address for address in self.address if str(address) not in kept]
         made = iter(sock.create_sockets(self.cfg, self.log, added))
         return [kept.get(str(address)) or next(made) for address in self.address]
+
+    def _hold_signals(self) -> None:
+        """Until the loop in Rust takes the signals over: those that end the service end the start, the others do nothing."""
+        for number in self.SIGNALS:
+            ends = number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+            signal.signal(number, self._stop_starting if ends else _ignore)
+
+    def _stop_starting(self, signum: int, frame: FrameType | None) -> NoReturn:
+        self.log.info("Handling signal: %s", self.SIG_NAMES[signum])
+        self.log.info("Shutting down: %s", self.master_name)
+        sys.exit(0)
 
     def _listening_at(self) -> str:
         return ",".join(str(listener) for listener in self.LISTENERS)
@@ -294,3 +315,7 @@ class Arbiter:
         count = len(self.WORKERS)
         extra = {"metric": "gunicorn.workers", "value": count, "mtype": "gauge"}
         self.log.debug(f"{count} workers", extra=extra)
+
+
+def _ignore(signum: int, frame: FrameType | None) -> None:
+    """The handler of a signal that has no effect."""

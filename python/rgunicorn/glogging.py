@@ -11,13 +11,13 @@ import os
 import sys
 import threading
 import time
-from typing import IO, Any, TextIO
+from typing import IO, Any, ClassVar, TextIO
 
 
 class Logger:
     """What the server logs with. Constructed once in the arbiter; `setup` is called again when the configuration is reloaded."""
 
-    LOG_LEVELS = {
+    LOG_LEVELS: ClassVar[dict[str, int]] = {
         "critical": logging.CRITICAL,
         "error": logging.ERROR,
         "warning": logging.WARNING,

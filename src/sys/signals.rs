@@ -4,7 +4,7 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use nix::sys::signal::{SigHandler, Signal, signal};
+use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal};
 use signal_hook::SigId;
 use signal_hook::low_level::{register, unregister};
 
@@ -23,8 +23,16 @@ impl SignalPipe {
     pub fn listen(signals: &[Signal]) -> io::Result<Self> {
         let (reader, writer) = pipe::nonblocking()?;
         let mut listening = Self { reader, writer, handlers: Vec::new() };
+        // A signal that comes between two dispositions waits.
+        let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+        let installed = listening.install(signals);
+        mask.thread_set_mask()?;
+        installed.map(|()| listening)
+    }
+
+    fn install(&mut self, signals: &[Signal]) -> io::Result<()> {
         reset(signals);
-        let fd = listening.writer.as_raw_fd();
+        let fd = self.writer.as_raw_fd();
         let owner = std::process::id();
         for &signal in signals {
             let number = signal as u8;
@@ -35,9 +43,9 @@ impl SignalPipe {
             };
             // SAFETY: getpid and write are async-signal-safe and the handler saves errno; `fd` stays open until `drop` has
             // unregistered the handler.
-            listening.handlers.push(unsafe { register(signal as libc::c_int, handler)? });
+            self.handlers.push(unsafe { register(signal as libc::c_int, handler)? });
         }
-        Ok(listening)
+        Ok(())
     }
 
     /// The signals that came since the last call, oldest first.

@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from types import FrameType
-from typing import Any
+from typing import Any, ClassVar
 
 from rgunicorn import _native
 
@@ -20,7 +20,9 @@ class Worker:
     A subclass overrides `run()`, which serves until `alive` is false and then returns.
     """
 
-    SIGNALS = [getattr(signal, f"SIG{name}") for name in "ABRT HUP QUIT INT TERM USR1 USR2 WINCH CHLD".split()]
+    SIGNALS: ClassVar[list[int]] = [
+        getattr(signal, f"SIG{name}") for name in "ABRT HUP QUIT INT TERM USR1 USR2 WINCH CHLD".split()
+    ]
 
     #: Set by the arbiter before the fork: where the worker tells what it is doing.
     slot: _native.Slot | None = None
