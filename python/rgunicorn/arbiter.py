@@ -1,11 +1,12 @@
 """The arbiter as Python sees it: configuration, listeners, worker objects and hooks.
 
-Which worker to fork, signal or bury is decided in Rust (`_native.run_arbiter`), which calls the methods below; nothing here
-forks or waits. What lasts between two calls is in attributes, under the names that hooks know from Gunicorn.
+Which worker to fork, signal or bury is decided in Rust (`_native.run_arbiter`), which calls these methods;
+nothing here forks or waits. What lasts is in attributes, under the names that hooks know from Gunicorn.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -36,8 +37,8 @@ class _Before:
 class Arbiter:
     """Holds the listeners and the workers of one service.
 
-    `app` is a `BaseApplication`: `app.cfg` is its configuration, `app.wsgi()` its application and `app.reload()` reads the
-    configuration again.
+    Of `app`, a `BaseApplication`, it uses `cfg`, the configuration, `wsgi()`, which gives the application, and
+    `reload()`, which reads the configuration again.
     """
 
     #: Exit status of a worker that could not boot, and of an arbiter that ends because of it.
@@ -46,7 +47,15 @@ class Arbiter:
     APP_LOAD_ERROR = 4
 
     SIGNALS: ClassVar[list[int]] = [
-        getattr(signal, f"SIG{name}") for name in "HUP QUIT INT TERM TTIN TTOU USR1 USR2 WINCH".split()
+        signal.SIGHUP,
+        signal.SIGQUIT,
+        signal.SIGINT,
+        signal.SIGTERM,
+        signal.SIGTTIN,
+        signal.SIGTTOU,
+        signal.SIGUSR1,
+        signal.SIGUSR2,
+        signal.SIGWINCH,
     ]
     SIG_NAMES: ClassVar[dict[int, str]] = {
         number: signal.Signals(number).name[3:].lower() for number in SIGNALS
@@ -92,7 +101,7 @@ class Arbiter:
         self.cfg.nworkers_changed(self, value, old)
 
     def run(self) -> NoReturn:
-        """Starts the service and keeps it running; ends by raising SystemExit, in the arbiter and in every worker."""
+        """Starts the service and keeps it running; ends by raising SystemExit, here and in every worker."""
         self.start()
         _native.run_arbiter(self)
 
@@ -127,10 +136,8 @@ class Arbiter:
 
     def kill_worker(self, pid: int, sig: int) -> None:
         """Sends a signal to one worker."""
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(pid, sig)
-        except ProcessLookupError:
-            pass
 
     def kill_workers(self, sig: int) -> None:
         """Sends a signal to all workers."""
@@ -195,6 +202,9 @@ class Arbiter:
             print(error, file=sys.stderr, flush=True)
             sys.exit(self.WORKER_BOOT_ERROR)
         finally:
+            for number in (signal.SIGTERM, signal.SIGUSR1):
+                # Once the interpreter takes its handlers back they would cut the `atexit` hooks short.
+                signal.signal(number, signal.SIG_IGN)
             self.log.info("Worker exiting (pid: %s)", worker.pid)
             try:
                 self.cfg.worker_exit(self, worker)
@@ -220,7 +230,7 @@ class Arbiter:
     # Reloading.
 
     def reload(self) -> bool:
-        """Reads the configuration again. If it is bad that is logged, everything stays as it was, and the result is False."""
+        """Reads the configuration again. If it is bad everything stays as it was, and the result is False."""
         before = _Before(self.cfg, self.num_workers, self.address, self.LISTENERS)
         try:
             self._restore_environment()
@@ -237,6 +247,9 @@ class Arbiter:
             return False
         if self._before is None:
             self._before = before
+        else:
+            needed = [*self.LISTENERS, *self._before.listeners]
+            sock.close_sockets([listener for listener in before.listeners if listener not in needed])
         return True
 
     def keep_reload(self) -> None:
@@ -270,16 +283,14 @@ class Arbiter:
         return [listener for listener in old if listener not in self.LISTENERS]
 
     def _rebound(self, before: _Before) -> list[_native.Listener]:
-        """Listeners for the new addresses: those that were there before are kept, with whoever waits in their queues."""
-        kept = {
-            str(address): listener for address, listener in zip(before.address, before.listeners, strict=False)
-        }
+        """Listeners for the new addresses: those there were are kept, with whoever waits in their queues."""
+        kept = dict(zip(map(str, before.address), before.listeners, strict=False))
         added = [address for address in self.address if str(address) not in kept]
         made = iter(sock.create_sockets(self.cfg, self.log, added))
         return [kept.get(str(address)) or next(made) for address in self.address]
 
     def _hold_signals(self) -> None:
-        """Until the loop in Rust takes the signals over: those that end the service end the start, the others do nothing."""
+        """Until the loop in Rust takes them over: signals that end the service end the start, others nothing."""
         for number in self.SIGNALS:
             ends = number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
             signal.signal(number, self._stop_starting if ends else _ignore)

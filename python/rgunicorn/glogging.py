@@ -1,6 +1,6 @@
-"""The error log and the access log: two loggers of the standard library, `gunicorn.error` and `gunicorn.access`.
+"""The error log and the access log: the standard library's loggers `gunicorn.error` and `gunicorn.access`.
 
-The lines of the access log are formatted in Rust while this class is in use, and written through the handlers set here.
+Lines of the access log are formatted in Rust while this class is in use, and written through its handlers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import IO, Any, ClassVar, TextIO
 
 
 class Logger:
-    """What the server logs with. Constructed once in the arbiter; `setup` is called again when the configuration is reloaded."""
+    """What the server logs with. Constructed once in the arbiter; `setup` is called again on a reload."""
 
     LOG_LEVELS: ClassVar[dict[str, int]] = {
         "critical": logging.CRITICAL,
@@ -43,7 +43,7 @@ class Logger:
         self.setup(cfg)
 
     def setup(self, cfg: Any) -> None:
-        """Sets levels and handlers from the configuration. Raises RuntimeError if a file cannot be written."""
+        """Sets levels and handlers from the configuration. RuntimeError: a file cannot be written."""
         self.loglevel = self.LOG_LEVELS.get(cfg.loglevel.lower(), logging.INFO)
         self.error_log.setLevel(self.loglevel)
         self.access_log.setLevel(logging.INFO)
@@ -121,7 +121,7 @@ class Logger:
     def _set_handler(
         self, log: logging.Logger, output: str | None, fmt: logging.Formatter, stream: TextIO | None = None
     ) -> None:
-        """Replaces the handler that the server gave to a logger; `output` is a path, `-` for the stream, None for no handler."""
+        """Replaces a logger's handler. `output` is a path, `-` for the stream, None for no handler."""
         handler = _make_handler(output, stream)
         old = self._get_gunicorn_handler(log)
         if old is not None:
@@ -136,7 +136,7 @@ class Logger:
         """Makes the error log's file standard output and standard error."""
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
-        old, self.logfile = self.logfile, open(path, "a+")
+        old, self.logfile = self.logfile, open(path, "a+")  # noqa: SIM115 (it stays open)
         os.dup2(self.logfile.fileno(), 1)
         os.dup2(self.logfile.fileno(), 2)
         if old is not None:

@@ -15,13 +15,21 @@ from rgunicorn import _native
 
 
 class Worker:
-    """A worker. Made in the arbiter before the fork; everything from `init_process` on happens in the worker's process.
+    """A worker. Made in the arbiter before the fork; `init_process` and the rest happen in its own process.
 
     A subclass overrides `run()`, which serves until `alive` is false and then returns.
     """
 
     SIGNALS: ClassVar[list[int]] = [
-        getattr(signal, f"SIG{name}") for name in "ABRT HUP QUIT INT TERM USR1 USR2 WINCH CHLD".split()
+        signal.SIGABRT,
+        signal.SIGHUP,
+        signal.SIGQUIT,
+        signal.SIGINT,
+        signal.SIGTERM,
+        signal.SIGUSR1,
+        signal.SIGUSR2,
+        signal.SIGWINCH,
+        signal.SIGCHLD,
     ]
 
     #: Set by the arbiter before the fork: where the worker tells what it is doing.
@@ -55,7 +63,7 @@ class Worker:
         return f"<Worker {self.pid}>"
 
     def notify(self) -> None:
-        """Tells the arbiter that the worker lives. Once it has, it must go on doing so at least every `cfg.timeout` seconds."""
+        """Tells the arbiter that the worker lives; from then on repeat it within `cfg.timeout` seconds."""
         if self.slot is not None:
             self.slot.beat()
 
@@ -64,7 +72,7 @@ class Worker:
         raise NotImplementedError
 
     def init_process(self) -> None:
-        """Prepares the process, loads the application and runs. A subclass that overrides it calls this last."""
+        """Prepares the process, loads the application and runs. Whoever overrides it calls this last."""
         os.environ.update(self.cfg.env)
         random.seed()
         self.PIPE = os.pipe()

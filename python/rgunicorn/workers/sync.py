@@ -10,7 +10,7 @@ class SyncWorker(Worker):
     """Serves with the native event loop; the application runs between two of its turns."""
 
     def notify(self) -> None:
-        """Nothing to do: the event loop marks each request, and an idle worker need not prove that it lives."""
+        """Nothing to do: the event loop marks each request, and an idle worker need not prove its life."""
 
     def run(self) -> None:
         """Serves until `alive` is false."""
