@@ -5,6 +5,9 @@ use std::sync::Arc;
 use super::{Board, State};
 use crate::sys::pipe;
 
+/// method, target, peer, the text expected
+type Case<'a> = (&'a [u8], &'a [u8], Option<SocketAddr>, &'a str);
+
 fn board(slots: usize) -> (Arc<Board>, OwnedFd) {
     let (reader, writer) = pipe::nonblocking().unwrap();
     (Board::new(slots, writer).unwrap(), reader)
@@ -79,7 +82,7 @@ fn a_request_line_is_readable_escaped_and_cut() {
     let cut = format!("GET {}...", "x".repeat(33 * 8));
     let v4: SocketAddr = "127.0.0.1:5000".parse().unwrap();
     let v6: SocketAddr = "[2001:db8::1]:65535".parse().unwrap();
-    let cases: [(&[u8], &[u8], Option<SocketAddr>, &str); 6] = [
+    let cases: [Case; 6] = [
         (b"GET", b"/slow?x=1", Some(v4), "GET /slow?x=1 from 127.0.0.1:5000"),
         (b"DELETE", b"/eight..", Some(v6), "DELETE /eight.. from [2001:db8::1]:65535"),
         (b"GET", b"/\r\nforged \x1b[0m\\", None, "GET /\\x0d\\x0aforged \\x1b[0m\\\\"),

@@ -4,8 +4,10 @@
 pub mod clock;
 pub mod epoll;
 pub mod file;
+pub mod fork;
 pub mod mmap;
 pub mod pipe;
+pub mod signals;
 pub mod socket;
 
 use std::io;

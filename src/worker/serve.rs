@@ -52,11 +52,6 @@ impl Server {
         })
     }
 
-    /// Requests served so far.
-    pub fn served(&self) -> u64 {
-        self.served
-    }
-
     /// Serves one request and gives its connection back to the reactor.
     pub fn serve(&mut self, py: Python<'_>, reactor: &mut Reactor, exchange: Exchange) -> Mood {
         let started = clock::monotonic();
