@@ -26,7 +26,10 @@ def flask(
 def multipart(name: str, data: bytes) -> tuple[str, bytes]:
     """A form with one file: its Content-Type field and its body."""
     head = f'--frontier\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'
-    return "Content-Type: multipart/form-data; boundary=frontier", head.encode() + data + b"\r\n--frontier--\r\n"
+    return (
+        "Content-Type: multipart/form-data; boundary=frontier",
+        head.encode() + data + b"\r\n--frontier--\r\n",
+    )
 
 
 def test_the_page_has_a_length_and_a_type(flask: Server) -> None:
@@ -39,14 +42,19 @@ def test_the_page_has_a_length_and_a_type(flask: Server) -> None:
 
 def test_a_form_is_read(flask: Server) -> None:
     response = flask.get(
-        "/form", "Content-Type: application/x-www-form-urlencoded", method="POST", body=b"name=Grace+H%C3%B6pper"
+        "/form",
+        "Content-Type: application/x-www-form-urlencoded",
+        method="POST",
+        body=b"name=Grace+H%C3%B6pper",
     )
     assert (response.status, response.body.decode()) == (200, "Hello, Grace Höpper!")
 
 
 def test_json_comes_back(flask: Server) -> None:
     value = {"name": "Ada", "numbers": [1, 2.5, None], "text": "é" * 10_000}
-    response = flask.get("/json", "Content-Type: application/json", method="POST", body=json.dumps(value).encode())
+    response = flask.get(
+        "/json", "Content-Type: application/json", method="POST", body=json.dumps(value).encode()
+    )
     assert json.loads(response.body) == {"received": value}
 
 

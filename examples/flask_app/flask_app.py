@@ -1,7 +1,7 @@
 """A Flask application with one view for each thing a server must carry.
 
-    rgunicorn -w 4 -b 0.0.0.0:5000 --chdir examples/flask_app flask_app:app
-    rgunicorn --chdir examples/flask_app "flask_app:create_app(greeting='Good day')"
+rgunicorn -w 4 -b 0.0.0.0:5000 --chdir examples/flask_app flask_app:app
+rgunicorn --chdir examples/flask_app "flask_app:create_app(greeting='Good day')"
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ INDEX = """<!doctype html>
 <title>rgunicorn</title>
 <h1>{greeting}</h1>
 <form action="form" method="post"><input name="name" value="Ada"><button>Greet</button></form>
-<form action="upload" method="post" enctype="multipart/form-data"><input type="file" name="file"><button>Upload</button></form>
-<p><a href="stream">stream</a> <a href="download">download</a> <a href="counter">counter</a> <a href="old">redirect</a>
+<form action="upload" method="post" enctype="multipart/form-data">
+<input type="file" name="file"><button>Upload</button></form>
+<p><a href="stream">stream</a> <a href="download">download</a>
+<a href="counter">counter</a> <a href="old">old</a>
 """
 
 

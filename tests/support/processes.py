@@ -13,7 +13,7 @@ Value = TypeVar("Value")
 PROC = Path("/proc")
 
 
-def wait_for(condition: Callable[[], Value], what: str, seconds: float = 20.0) -> Value:
+def wait_for(condition: Callable[[], Value | None], what: str, seconds: float = 20.0) -> Value:
     """Asks `condition` until it gives something true, which is returned. Fails after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
@@ -33,7 +33,7 @@ def stays(condition: Callable[[], object], what: str, seconds: float) -> None:
 
 
 def stat(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat from the third on (state, parent, group, session ...); empty if it is gone."""
+    """/proc/PID/stat from its third field on (state, parent, group, session ...); empty if it is gone."""
     try:
         return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
@@ -53,13 +53,19 @@ def pids() -> list[int]:
 
 def children(pid: int) -> list[int]:
     """The running children of a process, oldest first."""
-    found = [(int(fields[19]), child) for child in pids() if (fields := stat(child)) and fields[1] == str(pid) and fields[0] not in "ZX"]
+    found = [
+        (int(fields[19]), child)
+        for child in pids()
+        if (fields := stat(child)) and fields[1] == str(pid) and fields[0] not in "ZX"
+    ]
     return [child for _, child in sorted(found)]
 
 
 def session(leader: int) -> list[int]:
     """The running processes of a session."""
-    return [pid for pid in pids() if (fields := stat(pid)) and fields[3] == str(leader) and fields[0] not in "ZX"]
+    return [
+        pid for pid in pids() if (fields := stat(pid)) and fields[3] == str(leader) and fields[0] not in "ZX"
+    ]
 
 
 def private_memory(pid: int) -> int:

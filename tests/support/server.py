@@ -1,7 +1,7 @@
 """The server under test: the real command, in a directory of its own, with an end that is checked.
 
-`TEST_SERVER` chooses the command: `rgunicorn` (the default) or `gunicorn`, whose behaviour is the yardstick. It must never be
-asked to sleep: every wait is for a condition.
+`TEST_SERVER` chooses the command: `rgunicorn` (the default) or `gunicorn`, whose behaviour is the yardstick.
+It never sleeps for a fixed time: every wait is for a condition.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ IS_GUNICORN = Path(COMMAND).name == "gunicorn"
 APPS = Path(__file__).parents[1] / "apps"
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
-#: Gunicorn serves several requests on one connection only in this class; it also opens a control socket unless told not to.
+#: Gunicorn keeps connections alive only in this class, and opens a control socket unless told not to.
 GUNICORN_FLAGS = ["--no-control-socket", "--worker-class", "gthread", "--keep-alive", "75"]
 
 LISTENING = re.compile(r"Listening at: (\S+(?:,\S+)*) \((\d+)\)")
@@ -37,8 +37,9 @@ LISTENING = re.compile(r"Listening at: (\S+(?:,\S+)*) \((\d+)\)")
 class Server:
     """One run of the command.
 
-    `app` names the application; `source` is the text of an `app.py` for it. `flags` come after `--bind`. `kind` is `tcp`, `tcp6`
-    or `unix`; `binds` replaces it. `config` is the text of a gunicorn.conf.py. `limits` are soft and hard resource limits.
+    `app` names the application; `source` is the text of an `app.py` for it. `flags` come after `--bind`.
+    `kind` is `tcp`, `tcp6` or `unix`; `binds` replaces it. `config` is the text of a gunicorn.conf.py.
+    `limits` are soft and hard resource limits.
     """
 
     live: ClassVar[list[Server]] = []
@@ -190,7 +191,11 @@ class Server:
         shutil.rmtree(self.home, ignore_errors=True)
 
     def _files(self) -> set[str]:
-        return {str(path.relative_to(self.home)) for root in ("run", "tmp") for path in (self.home / root).rglob("*")}
+        return {
+            str(path.relative_to(self.home))
+            for root in ("run", "tmp")
+            for path in (self.home / root).rglob("*")
+        }
 
     # What it says
 
@@ -252,7 +257,9 @@ class Server:
         """A new connection to it."""
         return Connection(self.address, timeout, receive_buffer)
 
-    def get(self, target: str = "/", *headers: str, method: str = "GET", body: bytes | None = None) -> Response:
+    def get(
+        self, target: str = "/", *headers: str, method: str = "GET", body: bytes | None = None
+    ) -> Response:
         """One request on a connection of its own."""
         lines = [f"{method} {target} HTTP/1.1", "Host: localhost", "Connection: close", *headers]
         if body is not None:

@@ -5,6 +5,7 @@ It never repairs what a server sent: framing that a strict client could misread 
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import re
 import select
@@ -13,13 +14,17 @@ import struct
 import termios
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
+
+from . import diag
 
 #: TCP: (host, port). Unix: the path.
 Address = tuple[str, int] | str
 
 STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2}) ([\t\x20-\x7e\x80-\xff]*)\Z")
-FIELD_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*((?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?)[ \t]*\Z")
+FIELD_LINE = re.compile(
+    rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*"
+    rb"((?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?)[ \t]*\Z"
+)
 CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,16}\Z")
 
 
@@ -28,7 +33,7 @@ class BadResponse(AssertionError):
 
 
 class Closed(ConnectionError):
-    """The server closed the connection where a response, or the rest of one, was due. `received`: what came before."""
+    """The server closed where a response, or the rest of one, was due. `received`: what came before."""
 
     def __init__(self, received: bytes) -> None:
         super().__init__(f"the connection was closed after {received[-200:]!r}")
@@ -109,16 +114,14 @@ class Connection:
         self.socket.close()
 
     def send(self, data: bytes) -> None:
-        """Sends all of `data` at once. A server that stopped reading is no error here: what it answered tells."""
-        try:
+        """Sends all of `data` at once. That the server reads no further is no error: its answer tells."""
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self.socket.sendall(data)
-        except (BrokenPipeError, ConnectionResetError):
-            pass
 
     def send_bytewise(self, data: bytes) -> None:
         """Sends `data` so that the server receives each byte alone.
 
-        The next byte leaves when the server has taken the last one, or has answered: then it may have stopped reading.
+        The next byte leaves when the server has taken the last one. Once it answers, the rest goes at once.
         """
         for index in range(len(data)):
             self.send(data[index : index + 1])
@@ -139,7 +142,7 @@ class Connection:
         queued = struct.pack("i", 0)
         if self.socket.family == socket.AF_UNIX:
             return int(struct.unpack("i", fcntl.ioctl(self.socket, termios.TIOCOUTQ, queued))[0])
-        return _receive_queue(self.socket.getpeername(), self.socket.getsockname())
+        return diag.receive_queue(self.socket.getpeername(), self.socket.getsockname())
 
     def shutdown_write(self) -> None:
         """Tells the server that no more bytes come."""
@@ -284,24 +287,3 @@ def _framing(response: Response, method: str) -> str:
             raise BadResponse("framing fields in a 2xx to CONNECT")
         return "close"
     return "chunked" if codings else "length" if lengths else "close"
-
-
-def _receive_queue(server: tuple[str, int], client: tuple[str, int]) -> int:
-    """The bytes that wait in the receive queue of the server's socket of a connection on this machine."""
-    pair = f"{_endpoint(server)} {_endpoint(client)}"
-    table = Path("/proc/net/tcp6" if ":" in server[0] else "/proc/net/tcp")
-    for line in table.read_text().splitlines()[1:]:
-        fields = line.split()
-        if f"{fields[1]} {fields[2]}" == pair:
-            return int(fields[4].split(":")[1], 16)
-    return 0
-
-
-def _endpoint(address: tuple[str, int]) -> str:
-    """An address as /proc/net/tcp writes it: 32-bit words in the machine's byte order."""
-    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-    packed = socket.inet_pton(family, address[0])
-    words = struct.unpack(f">{len(packed) // 4}I", packed)
-    swapped = struct.pack(f"={len(words)}I", *words)
-    host = "".join(f"{word:08X}" for word in struct.unpack(f">{len(words)}I", swapped))
-    return f"{host}:{address[1]:04X}"

@@ -1,4 +1,7 @@
-"""Settings of the example. `DJANGO_APP_DATABASE` names the SQLite file; without it each process has its own in memory."""
+"""Settings of the example.
+
+`DJANGO_APP_DATABASE` names the SQLite file; without it each process has its own database, in memory.
+"""
 
 from __future__ import annotations
 
@@ -50,6 +53,6 @@ TEMPLATES = [
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
-        "NAME": os.environ.get("DJANGO_APP_DATABASE", ":memory:"),
+        "NAME": os.environ.get("DJANGO_APP_DATABASE", "file:django_app?mode=memory&cache=shared"),
     }
 }
