@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from wsgiref.types import StartResponse, WSGIEnvironment
+
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 HELLO = b"Hello, World!"
 BIG = b"0123456789abcdef" * (1024 * 1024 // 16)
@@ -38,9 +39,7 @@ def upload(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[
     body = environ["wsgi.input"].read(length)
     text = str(len(body)).encode()
     status = "200 OK" if len(body) == length else "400 Bad Request"
-    start_response(
-        status, [("Content-Type", "text/plain"), ("Content-Length", str(len(text)))]
-    )
+    start_response(status, [("Content-Type", "text/plain"), ("Content-Length", str(len(text)))])
     return [text]
 
 

@@ -54,9 +54,7 @@ def main() -> None:
         options.json.write_text(json.dumps(raw, indent=1) + "\n")
 
 
-def _samples(
-    servers: list[Server], workloads: list[Workload], plan: Plan, rounds: int
-) -> Iterator[Sample]:
+def _samples(servers: list[Server], workloads: list[Workload], plan: Plan, rounds: int) -> Iterator[Sample]:
     """Every server once per workload and round, each round beginning with another server."""
     unable: set[tuple[str, str]] = set()
     for number in range(rounds):
@@ -106,7 +104,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--load-core", type=int, default=1, help="core of wrk (default 1)")
     parser.add_argument("--json", type=Path, help="write every sample to this file")
     parser.add_argument("--markdown", type=Path, help="write the tables to this file too")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if not {options.server_core, options.load_core} <= os.sched_getaffinity(0):
+        parser.error("needs both cores; see --server-core and --load-core")
+    return options
 
 
 def _add_names(parser: argparse.ArgumentParser, option: str, names: list[str]) -> None:

@@ -8,7 +8,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 python=${1:-python3}
 
 # wrk: the load. libev-dev: bjoern. python3-dev and gcc: bjoern, fastwsgi, uWSGI (a Python that was
-# built from source brings its own headers). taskset is in util-linux.
+# built from source brings its own headers). taskset and setpriv are in util-linux.
 packages="wrk gcc libc6-dev libev-dev python3-dev python3-venv util-linux"
 missing=""
 for package in $packages; do

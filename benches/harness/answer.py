@@ -29,6 +29,8 @@ def check(port: int, load: Load, body: bytes) -> Answer:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
     try:
         answers = [_ask(connection, load, body) for _ in range(3)]
+    except http.client.RemoteDisconnected as error:
+        raise WrongAnswer("closes the connection without an answer, or without saying so") from error
     except (OSError, http.client.HTTPException) as error:
         raise WrongAnswer(f"{type(error).__name__}: {error}") from error
     finally:

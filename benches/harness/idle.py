@@ -67,9 +67,7 @@ def _open_batch(held: list[socket.socket], port: int, body: bytes) -> None:
     try:
         for number in range(len(held), len(held) + BATCH):
             source = f"127.0.1.{1 + number // PER_SOURCE}"
-            batch.append(
-                socket.create_connection(("127.0.0.1", port), ANSWER_SECONDS, (source, 0))
-            )
+            batch.append(socket.create_connection(("127.0.0.1", port), ANSWER_SECONDS, (source, 0)))
             batch[-1].sendall(REQUEST)
         for connection in batch:
             _expect_answer(connection, body)

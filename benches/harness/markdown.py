@@ -25,6 +25,7 @@ _ALONE = Column("req/s alone", "alone_per_second")
 COLUMNS = {
     "throughput": [
         _RATE,
+        Column("core %", "cpu_share", 100),
         Column("user us", "user_us", digits=2),
         Column("+-", "user_error_us", digits=2),
         Column("system us", "system_us", digits=2),

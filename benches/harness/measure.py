@@ -104,12 +104,12 @@ def _slow(it: Running, workload: Workload, plan: Plan) -> tuple[dict[str, float]
         "alone_per_second": alone.per_second,
         "alone_p99_us": alone.p99_us,
         "per_second": beside.per_second,
-        "p99_us": beside.p99_us,
-        "max_us": beside.max_us,
         "timeouts": beside.timeout,
         "still_open": left,
     }
-    return figures, "" if beside.requests else "no fast client was answered"
+    if not beside.requests:
+        return figures, "no fast client was answered"
+    return {**figures, "p99_us": beside.p99_us, "max_us": beside.max_us}, ""
 
 
 def _idle(it: Running, workload: Workload, plan: Plan) -> tuple[dict[str, float], str]:

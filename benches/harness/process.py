@@ -75,7 +75,9 @@ def running(
     """Start `server` on `core` and wait until it accepts; end all its processes on the way out."""
     port = _free_port()
     output, log = directory / "output", directory / "access.log" if access_log else None
-    argv = ["taskset", "-c", str(core), *server.argv(port, app, log, many)]
+    # setpriv: the server also ends if this process is killed and has no chance to end it.
+    pinned = ["setpriv", "--pdeathsig", "TERM", "taskset", "-c", str(core)]
+    argv = [*pinned, *server.argv(port, app, log, many)]
     environment = {**os.environ, "PYTHONPATH": str(BENCHES)}
     with output.open("wb") as sink:
         process = subprocess.Popen(

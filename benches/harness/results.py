@@ -27,7 +27,8 @@ class Results:
 
     def median(self, server: str, workload: str, figure: str) -> float | None:
         """The median of one figure, `None` if there is none."""
-        values = [sample.figures[figure] for sample in self._of(server, workload) if sample.ok]
+        samples = self._of(server, workload)
+        values = [sample.figures[figure] for sample in samples if figure in sample.figures]
         return median(values) if values else None
 
     def advantage(self, server: str, workload: str, figure: str = "per_second") -> float | None:

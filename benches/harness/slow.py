@@ -15,9 +15,7 @@ UNANSWERED = SILENT + HALF_HEADS + HALF_BODIES
 HALF_HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: y"
 HALF_BODY = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 65536\r\n\r\n" + b"x" * 1000
 # Half of the non-readers ask for one `bytes` object, half for a generator.
-HUGE = [
-    f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode() for path in ("/huge", "/huge-stream")
-]
+HUGE = [f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode() for path in ("/huge", "/huge-stream")]
 
 
 @contextlib.contextmanager

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from typing import Literal
 
-from .load import Load
-from .servers import BENCHES
+import apps
 
-sys.path.insert(0, str(BENCHES))
-import apps  # noqa: E402  (the applications live beside run.py, where the servers import them too)
+from .load import Load
 
 
 @dataclass(frozen=True)
@@ -30,9 +27,7 @@ WORKLOADS = [
     Workload("hello", "hello, 13 bytes, keep-alive, 32 connections"),
     Workload("access-log", "hello with access log to a file", access_log=True),
     Workload("close", "one connection per request", load=Load(close=True)),
-    Workload(
-        "big", "1 MiB response, 8 connections", "apps:big", apps.BIG, Load(connections=8)
-    ),
+    Workload("big", "1 MiB response, 8 connections", "apps:big", apps.BIG, Load(connections=8)),
     Workload(
         "upload",
         "64 KiB upload, 8 connections",
