@@ -97,8 +97,8 @@ impl SettingSpec {
 /// What a command line gives: values that are not yet checked.
 #[pyclass(frozen, get_all, module = "rgunicorn._native")]
 struct CommandLine {
-    /// `(name of the setting, value, spelling of its options)`.
-    given: Vec<(&'static str, Py<PyAny>, String)>,
+    /// `(name of the setting, value)`.
+    given: Vec<(&'static str, Py<PyAny>)>,
     /// What is not an option; the first is the application.
     positionals: Vec<String>,
 }
@@ -119,7 +119,7 @@ fn parse_command_line(py: Python<'_>, program: &str, arguments: Vec<OsString>) -
     })?;
     let mut given = Vec::with_capacity(line.given.len());
     for (setting, raw) in line.given {
-        given.push((setting.name, plain(py, raw)?.unbind(), setting.spelling()));
+        given.push((setting.name, plain(py, raw)?.unbind()));
     }
     Ok(CommandLine { given, positionals: line.positionals })
 }

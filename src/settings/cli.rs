@@ -111,7 +111,8 @@ fn spelled(arg: Arg, flag: &'static str) -> Arg {
 fn help(setting: &Setting) -> String {
     match setting.default {
         Literal::None => setting.summary().to_owned(),
-        Literal::List([]) => format!("{} [none]", setting.summary()),
+        Literal::List([]) => setting.summary().to_owned(),
+        Literal::List(items) => format!("{} [{}]", setting.summary(), items.join(", ")),
         default => format!("{} [{default}]", setting.summary()),
     }
 }

@@ -207,10 +207,8 @@ fn the_environment_gives_defaults() {
 
 #[test]
 fn options_are_written_as_gunicorn_users_write_them() {
-    for line in ["-w 4", "-w4", "-w=4", "--workers 4", "--workers=4", "--worke 4 x", "x -w 4", "-w 2 -w 4"] {
-        // `--worke` is ambiguous with `--worker-class`; `--workers` is the only one with an s.
-        let line = line.replace("--worke ", "--workers ");
-        assert_eq!(given(&line, "workers"), Raw::Int(4), "{line}");
+    for line in ["-w 4", "-w4", "-w=4", "--workers 4", "--workers=4", "x -w 4", "-w 2 -w 4"] {
+        assert_eq!(given(line, "workers"), Raw::Int(4), "{line}");
     }
     assert_eq!(given("--timeo 5 app", "timeout"), Raw::Int(5));
     assert_eq!(given("--no-sendfile", "sendfile"), Raw::Bool(false));
