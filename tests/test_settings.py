@@ -163,11 +163,17 @@ def test_a_bad_value_in_the_file(project: Project, line: str, reason: str) -> No
     assert rest.count("\n") == 1
 
 
-@pytest.mark.parametrize("value", ["None", "'4'", "True"])
-def test_values_that_only_look_odd_are_taken(project: Project, value: str) -> None:
-    name = "proc_name" if value == "None" else "workers"
-    project.write("gunicorn.conf.py", f"{name} = {value}\n")
-    assert name in project.settings("app")
+def test_values_that_only_look_odd_are_taken(project: Project) -> None:
+    project.write(
+        "gunicorn.conf.py",
+        "workers = '4'\nbacklog = True\nproc_name = None\nraw_env = {}\nbind = ()\npreload_app = 'false'\n",
+    )
+    settings = project.settings("app")
+    assert settings["workers"] == "4"
+    assert settings["backlog"] == "1"
+    assert settings["proc_name"] == "None"
+    assert settings["raw_env"] == settings["bind"] == "[]"
+    assert settings["preload_app"] == "False"
 
 
 def test_a_file_that_raises_is_shown_with_its_traceback(project: Project) -> None:
@@ -207,6 +213,11 @@ def test_the_check_finds_what_would_stop_the_start(project: Project) -> None:
             " (worker_class from -k/--worker-class on the command line)",
         ),
         (
+            ["-k", "gthread"],
+            "worker class 'gthread' is not part of this version of rgunicorn; available: sync"
+            " (worker_class from -k/--worker-class on the command line)",
+        ),
+        (
             ["--threads", "2"],
             "worker class 'gthread' is not part of this version of rgunicorn; available: sync"
             " (threads from --threads on the command line)",
@@ -216,7 +227,7 @@ def test_the_check_finds_what_would_stop_the_start(project: Project) -> None:
     said = project.refusal("--check-config", "-k", "nosuch.Worker", "app")
     assert said.startswith("\nError: class uri 'nosuch.Worker' invalid or not found: \n\n[Traceback")
     said = project.refusal("--check-config", "app", env={"PORT": ""})
-    assert "'' is not a valid port number." in said
+    assert said == "\nError: '' is not a valid port number. (bind from the environment variable PORT)\n\n"
 
 
 # Answers

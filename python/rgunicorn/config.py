@@ -33,7 +33,7 @@ class Setting:
         self._spec = spec
         self.name: str = spec.name
         self.section: str = spec.section
-        self.source = "the default"
+        self.source = spec.default_source(util.START_DIRECTORY) or "the default"
         self.default: Any = self._initial()
         self.value: Any = self.default
 
@@ -43,7 +43,6 @@ class Setting:
         try:
             return self._spec.default_value(util.START_DIRECTORY)
         except (ValueError, TypeError) as error:
-            self.source = self._spec.default_source or self.source
             raise ConfigError(self.blame(error)) from error
 
     @property
@@ -144,7 +143,8 @@ class Config:
     def worker_class(self) -> Any:
         """The worker class, set up. Raises RuntimeError if there is none of that name."""
         uri = self._worker_uri
-        wanted = self.settings["threads" if uri == "gthread" else "worker_class"]
+        named = self.settings["worker_class"]
+        wanted = named if uri == named.get() else self.settings["threads"]
         try:
             worker_class = util.load_class(uri)
         except RuntimeError as error:

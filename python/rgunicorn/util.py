@@ -36,7 +36,7 @@ DEFAULT_PORT = "8000"
 
 
 def getcwd() -> str:
-    """The current directory as the user's shell names it: `$PWD`, with its symbolic links, if that is the same."""
+    """The current directory by the name the shell has for it: `$PWD`, with its links, if it is the same."""
     directory = os.getcwd()
     shell = os.environ.get("PWD")
     try:
@@ -64,9 +64,7 @@ def parse_address(netloc: str, default_port: str = DEFAULT_PORT) -> Address:
     if unix:
         return netloc[unix.end() :]
     if netloc.startswith("fd://"):
-        raise RuntimeError(
-            f"{netloc!r}: listening on inherited sockets is not part of this version of rgunicorn"
-        )
+        raise RuntimeError(f"{netloc!r}: inherited sockets are not part of this version of rgunicorn")
     host, port = _host_and_port(netloc.removeprefix("tcp://"), default_port)
     try:
         number = int(port)
@@ -89,7 +87,7 @@ def _host_and_port(netloc: str, default_port: str) -> tuple[str, str]:
 
 
 def load_class(uri: str | type, section: str = "gunicorn.workers") -> Any:
-    """The class that a setting names. `section` is the entry point group that may know it. Raises RuntimeError."""
+    """The class that a setting names. `section` is the entry point group to ask. Raises RuntimeError."""
     if isinstance(uri, type):
         return uri
     if uri in MISSING_WORKER_CLASSES:

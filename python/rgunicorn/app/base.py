@@ -1,6 +1,6 @@
-"""Applications: where the configuration comes from, how the WSGI callable is loaded, how the server is started.
+"""Applications: where the configuration comes from, how the WSGI callable is loaded, how serving starts.
 
-`BaseApplication` is for programs that embed the server: it reads no command line, no file, no GUNICORN_CMD_ARGS.
+`BaseApplication` is for programs that embed the server: it reads no command line, no file and no variable.
 """
 
 from __future__ import annotations
