@@ -63,9 +63,13 @@ impl Listener {
     /// As `socket.getsockname()` gives it: `(host, port)`, `(host, port, 0, scope)` or a path.
     fn getsockname<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.address {
-            Address::Inet(SocketAddr::V4(v4)) => Ok((v4.ip().to_string(), v4.port()).into_pyobject(py)?.into_any()),
+            Address::Inet(SocketAddr::V4(v4)) => {
+                Ok((v4.ip().to_string(), v4.port()).into_pyobject(py)?.into_any())
+            }
             Address::Inet(SocketAddr::V6(v6)) => {
-                Ok((v6.ip().to_string(), v6.port(), v6.flowinfo(), v6.scope_id()).into_pyobject(py)?.into_any())
+                Ok((v6.ip().to_string(), v6.port(), v6.flowinfo(), v6.scope_id())
+                    .into_pyobject(py)?
+                    .into_any())
             }
             Address::Unix(path) => Ok(path.as_os_str().into_pyobject(py)?.into_any()),
         }

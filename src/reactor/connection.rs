@@ -187,7 +187,8 @@ impl Connection {
                 return Step::Refuse(Refusal::BodyTooLarge(settings.limit_request_body), Some(request));
             }
             let end = usize::try_from(size).ok().and_then(|size| length.checked_add(size));
-            if let Some(end) = end.filter(|&end| end <= request.bytes.len() && !settings.stream_request_body) {
+            if let Some(end) = end.filter(|&end| end <= request.bytes.len() && !settings.stream_request_body)
+            {
                 if request.bytes.len() > end {
                     self.inbound = request.bytes.split_off(end);
                 }
@@ -272,7 +273,11 @@ impl Connection {
     }
 
     /// Receives into the body itself where its length is known and it fits, else into `inbound`.
-    fn receive_body(&mut self, request: &mut Request, settings: &ReactorSettings) -> io::Result<Option<usize>> {
+    fn receive_body(
+        &mut self,
+        request: &mut Request,
+        settings: &ReactorSettings,
+    ) -> io::Result<Option<usize>> {
         let room = request.sink.room(&settings.spool);
         if let Some(Decoder::Length(left)) = &mut request.decoder
             && room > 0
@@ -302,7 +307,8 @@ impl Connection {
         let mut at = 0;
         let end = loop {
             let rest = &self.inbound[at..];
-            let found = decoder.next(rest, &settings.rules, settings.limit_request_body).map_err(Fault::Refused)?;
+            let found =
+                decoder.next(rest, &settings.rules, settings.limit_request_body).map_err(Fault::Refused)?;
             request.sink.push(&rest[found.data], &settings.spool).map_err(Fault::Storage)?;
             at += found.consumed;
             if found.end || found.consumed == 0 || at == self.inbound.len() {

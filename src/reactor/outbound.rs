@@ -134,7 +134,10 @@ impl Outbound {
         if let Some(Piece::File { file, offset, left }) = self.pieces.front() {
             let count = (*left).min(1 << 20) as usize;
             return match stream.send_file(file.as_fd(), *offset, count)? {
-                0 => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter while it was sent")),
+                0 => Err(io::Error::new(
+                    io::ErrorKind::UnexpectedEof,
+                    "the file became shorter while it was sent",
+                )),
                 sent => Ok(sent),
             };
         }

@@ -117,7 +117,11 @@ impl Reactor {
 
     /// Also waits for `fd` to become readable or to be closed; [`Reactor::take_woken`] tells. `which` is below 64.
     pub fn watch(&mut self, fd: BorrowedFd<'_>, which: usize) -> io::Result<()> {
-        self.poll.registry().register(&mut SourceFd(&fd.as_raw_fd()), Token(WATCHED + which), Interest::READABLE)
+        self.poll.registry().register(
+            &mut SourceFd(&fd.as_raw_fd()),
+            Token(WATCHED + which),
+            Interest::READABLE,
+        )
     }
 
     /// The watched descriptors that have woken the loop since the last call, as bits.
@@ -212,7 +216,7 @@ impl Reactor {
 
     /// The next complete request, from the connections that became readable, then from newly accepted ones. `None`
     /// when [`Reactor::poll`] must be called again.
-    pub fn next(&mut self) -> Option<Exchange> {
+    pub fn next_exchange(&mut self) -> Option<Exchange> {
         while let Some(key) = self.readable.pop_front() {
             if let Some(exchange) = self.read(key) {
                 return Some(exchange);
@@ -375,7 +379,13 @@ impl Reactor {
         }
     }
 
-    fn refuse(&mut self, key: usize, connection: Box<Connection>, refusal: Refusal, request: Option<Box<Request>>) {
+    fn refuse(
+        &mut self,
+        key: usize,
+        connection: Box<Connection>,
+        refusal: Refusal,
+        request: Option<Box<Request>>,
+    ) {
         let peer = connection.peer;
         self.send_page(key, connection, &refusal);
         self.notices.push(Notice::Refused { peer, refusal, request });
@@ -407,7 +417,9 @@ impl Reactor {
             let peer = connection.peer;
             match wait {
                 Wait::Head if !connection.inbound.is_empty() => {
-                    let Slot::Here(connection) = std::mem::replace(&mut self.slots[key], Slot::Out) else { continue };
+                    let Slot::Here(connection) = std::mem::replace(&mut self.slots[key], Slot::Out) else {
+                        continue;
+                    };
                     self.refuse(key, connection, Refusal::Timeout, None);
                 }
                 Wait::Body | Wait::Send => {

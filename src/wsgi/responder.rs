@@ -264,9 +264,10 @@ impl Live {
         self.raised(match error {
             BodyError::Refused(refusal) => Abort::Request(refusal),
             BodyError::Silent => Abort::Request(Refusal::Timeout),
-            BodyError::Premature => {
-                Abort::Client(Error::new(ErrorKind::ConnectionReset, "the client closed the connection within the body"))
-            }
+            BodyError::Premature => Abort::Client(Error::new(
+                ErrorKind::ConnectionReset,
+                "the client closed the connection within the body",
+            )),
             BodyError::Io(error) => Abort::Client(error),
         })
     }

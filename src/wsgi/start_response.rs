@@ -167,7 +167,8 @@ fn has_token(value: &[u8], token: &[u8]) -> bool {
 }
 
 fn content_length(value: &[u8]) -> PyResult<u64> {
-    let digits = std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let digits =
+        std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
     digits.and_then(|text| text.parse().ok()).ok_or_else(|| {
         PyValueError::new_err(format!("Invalid Content-Length: {:?}", String::from_utf8_lossy(value)))
     })

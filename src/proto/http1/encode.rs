@@ -13,7 +13,6 @@ pub enum Connection {
     Upgrade,
 }
 
-
 /// A response head, in the order in which Gunicorn sends it.
 #[derive(Clone, Copy, Debug)]
 pub struct ResponseHead<'a> {
@@ -78,7 +77,8 @@ pub fn error_response(out: &mut Vec<u8>, code: u16, reason: &str, page: &[u8], d
     out.extend_from_slice(date);
     let length = page.len();
     out.extend_from_slice(
-        format!("\r\nConnection: close\r\nContent-Type: text/html\r\nContent-Length: {length}\r\n\r\n").as_bytes(),
+        format!("\r\nConnection: close\r\nContent-Type: text/html\r\nContent-Length: {length}\r\n\r\n")
+            .as_bytes(),
     );
     out.extend_from_slice(page);
 }
