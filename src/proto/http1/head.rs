@@ -155,7 +155,9 @@ impl Head {
     ) -> Result<bool, Refusal> {
         let mut room = [httparse::EMPTY_HEADER; N];
         let found = match httparse::parse_headers(&bytes[section..], &mut room) {
-            Ok(httparse::Status::Complete((_, found))) if found.len() <= rules.fields as usize => found,
+            Ok(httparse::Status::Complete((_, found))) if found.len() <= rules.limits.fields as usize => {
+                found
+            }
             _ => return Ok(false),
         };
         let place = |part: &[u8]| {
@@ -179,7 +181,7 @@ impl Head {
     ) -> Result<(), Refusal> {
         let mut at = section;
         while !matches!(bytes.get(at..), None | Some(b"") | Some([b'\r', b'\n', ..])) {
-            if self.fields.len() >= rules.fields as usize {
+            if self.fields.len() >= rules.limits.fields as usize {
                 return Err(Refusal::TOO_MANY_FIELDS);
             }
             let Some(raw) = lines::field_at(bytes, at, rules)? else { break };
