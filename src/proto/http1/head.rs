@@ -1,6 +1,8 @@
 //! A request head taken apart: request line, fields, and what they say about connection and body. Holds places in the
 //! bytes, never the bytes, so that one `Head` serves every request of a worker without allocating.
 
+use std::fmt;
+
 use memchr::memchr;
 
 use super::admit::Admission;
@@ -28,6 +30,18 @@ impl Version {
     pub const HTTP_10: Version = Version { major: 1, minor: 0 };
     /// HTTP/1.1.
     pub const HTTP_11: Version = Version { major: 1, minor: 1 };
+
+    /// The version of the answer to a request of this one: never higher than what is spoken here (RFC 9110 section
+    /// 2.5), so that HTTP/1.2 and whatever a tolerance lets through are answered as HTTP/1.1.
+    pub fn of_answer(self) -> Version {
+        if self >= Version::HTTP_11 { Version::HTTP_11 } else { Version::HTTP_10 }
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "HTTP/{}.{}", self.major, self.minor)
+    }
 }
 
 /// A header field: where its name and its value (without blanks around it) are.

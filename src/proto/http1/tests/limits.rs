@@ -106,7 +106,7 @@ fn limits_that_multiply_beyond_all_bounds_are_bounded() {
 
 #[test]
 fn heads_that_arrive_bytewise_are_looked_at_once() {
-    // A million lines, of which none counts: quadratic work would take minutes.
+    // A million bytes, a find for each, and lines of which none counts: quadratic work would take minutes.
     let rules = limited(4094, 32768, 8190);
     let mut bytes = b"GET / HTTP/1.0\r\n".to_vec();
     let mut scan = Scan::default();
