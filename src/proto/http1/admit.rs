@@ -1,8 +1,6 @@
 //! What a header field means to the server: which fields may be there, how often, and what they say about the
 //! connection and the body. Each field passes through here once, in the order of the head.
 
-use memchr::memchr;
-
 use super::framing::{self, Framing};
 use super::head::{Field, Head, Peer, Version};
 use super::{HeaderMap, Refusal, Rules};
@@ -54,7 +52,7 @@ impl<'a> Admission<'a> {
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => self.transfer_encoding = true,
             _ => {}
         }
-        if memchr(b'_', name).is_some() {
+        if name.contains(&b'_') {
             if !keeps(name, self.peer.trusted, self.rules)? {
                 return Ok(());
             }

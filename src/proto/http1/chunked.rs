@@ -127,14 +127,12 @@ impl Chunked {
         Ok(Some(lf + 1))
     }
 
-    /// Fields up to an empty line, or just that line.
+    /// Fields up to an empty line, or just that line. As in a head, limits come before line ends.
     fn trailers(&mut self, rest: &[u8], rules: &Rules) -> Result<Option<usize>, Refusal> {
         while let Some(lf) = self.find_lf(rest, rest.len()) {
+            self.check_section(lf + 1, rules)?;
             if lf == self.line || rest[lf - 1] != b'\r' {
                 return Err(Refusal::Header(Refusal::BARE_LF.into()));
-            }
-            if lf + 1 > rules.limits.section as usize {
-                return Err(Refusal::TRAILERS_TOO_LARGE);
             }
             let complete = lf - 1 == self.line;
             (self.searched, self.line) = (lf + 1, lf + 1);
@@ -144,14 +142,16 @@ impl Chunked {
                 return Ok(Some(lf + 1));
             }
         }
-        if rest.len() > rules.limits.section as usize {
-            return Err(Refusal::TRAILERS_TOO_LARGE);
+        self.check_section(rest.len(), rules)?;
+        Ok(None)
+    }
+
+    /// The limits of the trailer section, of which `end` is the last byte received or the end of a line.
+    fn check_section(&self, end: usize, rules: &Rules) -> Result<(), Refusal> {
+        if end - self.line > rules.limits.field_size as usize {
+            return Err(Refusal::FIELD_TOO_LARGE);
         }
-        if rest.len() - self.line > rules.limits.field_size as usize {
-            Err(Refusal::FIELD_TOO_LARGE)
-        } else {
-            Ok(None)
-        }
+        if end > rules.limits.section as usize { Err(Refusal::TRAILERS_TOO_LARGE) } else { Ok(()) }
     }
 
     /// The first LF that was not yet seen; looks at each byte once, and not much further than `limit`.

@@ -205,6 +205,8 @@ fn limits() {
     assert_eq!(refusal(long, &rules), "limit request headers fields size");
     let endless = [&b"0\r\n"[..], &b"A_B: c\r\n".repeat(7)].concat();
     assert_eq!(refusal(&endless, &rules), "limit request trailer section size");
+    // Ended by a bare LF too: however it arrives, the limit is what it is refused for.
+    assert_eq!(refusal(b"0\r\nA: 45678901234567890123\n", &rules), "limit request headers fields size");
 }
 
 #[test]
