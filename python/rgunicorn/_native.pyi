@@ -2,6 +2,26 @@
 
 from typing import Any, NoReturn, final
 
+from typing_extensions import disjoint_base
+
+__all__ = [
+    "ClientSocket",
+    "CommandLine",
+    "CommandLineEnd",
+    "FileWrapper",
+    "Input",
+    "Listener",
+    "Responder",
+    "SettingSpec",
+    "Slot",
+    "VERSION",
+    "parse_command_line",
+    "run_arbiter",
+    "run_sync",
+    "setting_specs",
+    "settings_markdown",
+]
+
 # settings
 
 VERSION: str
@@ -70,17 +90,18 @@ class Responder:
     def write(self, data: Any) -> None: ...
     def early_hints(self, headers: Any) -> None: ...
 
+# Has whatever a `socket.socket` has.
 @final
-class ClientSocket:
-    def __getattr__(self, name: str) -> Any: ...
+class ClientSocket: ...
 
+# Has a `close` if its file has one.
+@disjoint_base
 class FileWrapper:
     def __new__(cls, filelike: Any, blksize: int = 8192) -> FileWrapper: ...
     @property
     def filelike(self) -> Any: ...
     @property
     def blksize(self) -> int: ...
-    def __getattr__(self, name: str) -> Any: ...
     def __getitem__(self, index: Any, /) -> Any: ...
     def __iter__(self) -> FileWrapper: ...
     def __next__(self) -> Any: ...

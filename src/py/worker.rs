@@ -13,7 +13,7 @@ use super::arbiter::Slot;
 use super::listener::Listener;
 use crate::net::Address;
 use crate::proto::forwarded::TrustedPeers;
-use crate::proto::http1::{ForwarderHeaders, HeaderMap, Rules};
+use crate::proto::http1::{ForwarderHeaders, HeaderMap, Limits, Rules, SecureSchemeHeaders};
 use crate::reactor::{ReactorSettings, SpoolSettings};
 use crate::sys::file;
 use crate::worker::{ListenerSetup, Setup, sync};
@@ -126,20 +126,23 @@ fn rules(cfg: &Bound<'_, PyAny>) -> PyResult<Rules> {
         .map(|(name, value)| Ok((name.extract()?, value.cast_into::<PyString>()?.extract()?)))
         .collect::<PyResult<_>>()?;
     let forwarder_headers: Vec<String> = setting(cfg, "forwarder_headers")?;
-    let mut rules = Rules::new(
+    let limits = Limits::new(
         setting(cfg, "limit_request_line")?,
         setting(cfg, "limit_request_fields")?,
         setting(cfg, "limit_request_field_size")?,
-    )
-    .secure_scheme_headers(schemes.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-    rules.permit_obsolete_folding = setting(cfg, "permit_obsolete_folding")?;
-    rules.strip_header_spaces = setting(cfg, "strip_header_spaces")?;
-    rules.permit_unconventional_http_method = setting(cfg, "permit_unconventional_http_method")?;
-    rules.permit_unconventional_http_version = setting(cfg, "permit_unconventional_http_version")?;
-    rules.casefold_http_method = setting(cfg, "casefold_http_method")?;
-    rules.header_map = header_map(&setting::<String>(cfg, "header_map")?);
-    rules.forwarder_headers = ForwarderHeaders::new(forwarder_headers.iter().map(String::as_str));
-    Ok(rules)
+    );
+    let schemes = schemes.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    Ok(Rules {
+        limits,
+        permit_obsolete_folding: setting(cfg, "permit_obsolete_folding")?,
+        strip_header_spaces: setting(cfg, "strip_header_spaces")?,
+        permit_unconventional_http_method: setting(cfg, "permit_unconventional_http_method")?,
+        permit_unconventional_http_version: setting(cfg, "permit_unconventional_http_version")?,
+        casefold_http_method: setting(cfg, "casefold_http_method")?,
+        header_map: header_map(&setting::<String>(cfg, "header_map")?),
+        forwarder_headers: ForwarderHeaders::new(forwarder_headers.iter().map(String::as_str)),
+        secure_scheme_headers: SecureSchemeHeaders::new(schemes),
+    })
 }
 
 /// The configuration has checked the word already.
