@@ -1,0 +1,90 @@
+# What a person types. `make serve` and `make test` need nothing but Python >= 3.10, a C compiler and cargo;
+# everything else goes into .venv. Stamps in .venv make a second run quick.
+
+PYTHON3 ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 5000
+# Workers of pytest; the machine's processors, unless told.
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+# For each target of `make fuzz`.
+FUZZ_SECONDS ?= 60
+BUILD_FLAGS ?= --release
+PYTEST_FLAGS ?=
+BENCH_FLAGS ?=
+
+# pyo3 must find the interpreter of the virtual environment, whatever is active.
+export PYO3_PYTHON := $(abspath $(BIN)/python)
+
+RUST_SOURCES := $(shell find src -name '*.rs') Cargo.toml Cargo.lock
+PYTHON_SOURCES := $(wildcard python tests examples benches)
+
+.PHONY: help serve build test test-rust test-python check lint bench wheel fuzz docs clean
+
+help:
+	@echo 'make serve   build, and serve examples/flask_app on http://127.0.0.1:$(PORT) with 4 workers'
+	@echo 'make test    all tests, Rust and Python'
+	@echo 'make check   what CI runs: formatting, lints, types, generated files, then all tests'
+	@echo 'make bench   rgunicorn beside other servers'
+	@echo 'make wheel   a wheel in dist/'
+	@echo 'make fuzz    random requests, $(FUZZ_SECONDS) seconds a target'
+	@echo 'make clean   remove what the above has made'
+
+serve: build
+	$(BIN)/rgunicorn --workers 4 --bind 127.0.0.1:$(PORT) --chdir examples/flask_app flask_app:app
+
+build: $(VENV)/.built
+
+test: test-rust test-python
+
+test-rust: $(VENV)/.installed
+	cargo test --no-default-features
+
+test-python: build
+	$(BIN)/pytest --numprocesses $(JOBS) $(PYTEST_FLAGS)
+
+check: lint test
+
+lint: build
+	cargo fmt --check
+	cargo clippy --all-targets --no-default-features -- -D warnings
+	cargo clippy --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --document-private-items
+	$(BIN)/ruff check $(PYTHON_SOURCES)
+	$(BIN)/ruff format --check $(PYTHON_SOURCES)
+	$(BIN)/mypy --strict python/rgunicorn
+	$(BIN)/stubtest rgunicorn._native
+	$(BIN)/pytest -q tests/test_layout.py
+	$(BIN)/python tests/generated.py --check
+
+# Writes the generated files anew: docs/settings.md.
+docs: build
+	$(BIN)/python tests/generated.py
+
+bench: build
+	$(BIN)/python benches/run.py $(BENCH_FLAGS)
+
+wheel: $(VENV)/.installed
+	$(BIN)/maturin build --release --out dist
+
+fuzz: build
+	$(BIN)/python tests/fuzz_wire.py --seconds $(FUZZ_SECONDS)
+
+clean:
+	rm -rf $(VENV) dist target
+	rm -f python/rgunicorn/_native*.so
+
+$(VENV)/.built: $(VENV)/.installed $(RUST_SOURCES) pyproject.toml
+	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --quiet $(BUILD_FLAGS)
+	@touch $@
+
+$(VENV)/.installed: requirements-dev.txt
+	@$(PYTHON3) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo >&2 'rgunicorn needs Python >= 3.10: set PYTHON3=/path/to/python3'; exit 1; }
+	@$(PYTHON3) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo >&2 "$(PYTHON3) has no venv module. On Debian: apt-get install python3-venv python3-dev"; exit 1; }
+	@command -v cargo >/dev/null || { echo >&2 'cargo is missing: https://rustup.rs'; exit 1; }
+	@command -v cc >/dev/null || { echo >&2 'a C compiler is missing. On Debian: apt-get install gcc libc6-dev'; exit 1; }
+	test -x $(BIN)/python || $(PYTHON3) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@

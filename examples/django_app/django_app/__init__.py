@@ -1,0 +1,1 @@
+"""A small Django project: the admin, one form with CSRF protection, one file."""

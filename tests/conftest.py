@@ -1,0 +1,57 @@
+"""Fixtures of all tests, and the server's log beside each failure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+
+import pytest
+
+from support.server import IS_GUNICORN, Server
+
+Serve = Callable[..., Server]
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Starts servers for one test; each is stopped, and its end checked, after it."""
+    yield from _serving()
+
+
+@pytest.fixture(scope="module")
+def serve_module() -> Iterator[Serve]:
+    """Starts servers that the tests of one file share."""
+    yield from _serving()
+
+
+def _serving() -> Iterator[Serve]:
+    servers: list[Server] = []
+
+    def start(*arguments: str, launch: bool = False, **settings: object) -> Server:
+        server = Server(*arguments, **settings)  # type: ignore[arg-type]
+        servers.append(server)
+        return server.launch() if launch else server.start()
+
+    try:
+        yield start
+        for server in servers:
+            if not server.ended:
+                server.stop()
+    finally:
+        for server in servers:
+            server.destroy()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    marker = item.get_closest_marker("ours")
+    if marker and IS_GUNICORN:
+        pytest.skip(f"Gunicorn differs: {marker.args[0]}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed:
+        for server in Server.live:
+            report.sections.append((f"log of {' '.join(server.command())}", server.tail()))
+    return report
