@@ -37,7 +37,7 @@ class _Before:
 class Arbiter:
     """Holds the listeners and the workers of one service.
 
-    Of `app`, a `BaseApplication`, it uses `cfg`, the configuration, `wsgi()`, which gives the application, and
+    Of `app`, a `BaseApplication`, it uses the configuration `cfg`, `wsgi()`, which gives the application, and
     `reload()`, which reads the configuration again.
     """
 
@@ -290,7 +290,7 @@ class Arbiter:
         return [kept.get(str(address)) or next(made) for address in self.address]
 
     def _hold_signals(self) -> None:
-        """Until the loop in Rust takes them over: signals that end the service end the start, others nothing."""
+        """Until the loop in Rust takes over: signals that end the service end the start, others nothing."""
         for number in self.SIGNALS:
             ends = number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
             signal.signal(number, self._stop_starting if ends else _ignore)
