@@ -1,8 +1,65 @@
-//! What Python sees of `arbiter`.
+//! What Python sees of `arbiter` and `scoreboard`.
 
 use pyo3::prelude::*;
 
+use crate::arbiter::{self, End};
+use crate::scoreboard;
+use crate::sys::clock;
+
+/// A worker's place on the scoreboard, through which it tells the arbiter how it is doing.
+#[pyclass(frozen, module = "rgunicorn._native")]
+pub struct Slot {
+    inner: scoreboard::Slot,
+}
+
+impl Slot {
+    /// The place itself, for the native workers.
+    pub fn inner(&self) -> &scoreboard::Slot {
+        &self.inner
+    }
+}
+
+#[pymethods]
+impl Slot {
+    /// The application is loaded.
+    fn booted(&self) {
+        self.inner.booted();
+    }
+
+    /// A request starts. For worker classes that serve in Python: the native ones mark their requests themselves.
+    fn begin(&self, method: &[u8], target: &[u8]) {
+        self.inner.begin(method, target, None, clock::monotonic());
+    }
+
+    /// The request is done.
+    fn end(&self) {
+        self.inner.end();
+    }
+
+    /// `max_requests` have been served: the worker goes on until its replacement has booted and the arbiter sends it TERM.
+    fn retire(&self) {
+        self.inner.retire();
+    }
+
+    /// The worker lives. Once it has said so outside of a request, it must go on doing so at least every `timeout` seconds.
+    fn beat(&self) {
+        self.inner.beat(clock::monotonic());
+    }
+}
+
+/// Runs the workers of an `rgunicorn.arbiter.Arbiter` until a signal ends them. It does not return: the arbiter leaves through
+/// `Arbiter.halt`, each forked worker through `Arbiter.child_main`, both by raising SystemExit.
+#[pyfunction]
+fn run_arbiter<'py>(arbiter: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let end = arbiter::run(arbiter, |py, inner| Ok(Py::new(py, Slot { inner })?.into_any()))?;
+    match end {
+        End::Child(worker) => arbiter.call_method1("child_main", (worker,)),
+        End::Halt { status, reason } => arbiter.call_method1("halt", (reason, status)),
+    }
+}
+
 /// Adds this file's names to the native module.
-pub fn register(_module: &Bound<'_, PyModule>) -> PyResult<()> {
-    Ok(())
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<Slot>()?;
+    module.add_function(wrap_pyfunction!(run_arbiter, module)?)
 }

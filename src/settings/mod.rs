@@ -1,1 +1,26 @@
-//! What can be set: every setting one literal in a table.
+//! What can be set: every setting is one literal in [`table`]. The command line, the checks, `--help`,
+//! docs/settings.md and Python's `Config` all read that table, so a new setting is a new literal and nothing else.
+//!
+//! Nothing here knows Python: the border turns Python objects into [`Raw`] and a [`Value`] back into Python objects.
+
+pub mod cli;
+mod docs;
+mod integer;
+mod kind;
+mod mistake;
+mod setting;
+mod table;
+#[cfg(test)]
+mod tests;
+mod value;
+
+pub use docs::markdown;
+pub use kind::{Culprit, Fault, Kind, network};
+pub use setting::{Form, Section, Setting, Source, Surroundings, Takes};
+pub use table::SETTINGS;
+pub use value::{Literal, Nature, Raw, Value};
+
+/// The setting of that exact name (Gunicorn's names are lower case and never abbreviated).
+pub fn find(name: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.name == name)
+}

@@ -1,0 +1,238 @@
+"""Applications: where the configuration comes from, how the WSGI callable is loaded, how serving starts.
+
+`BaseApplication` is for programs that embed the server: it reads no command line, no file and no variable.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.machinery
+import importlib.util
+import os
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from types import CodeType, ModuleType
+from typing import Any
+
+from rgunicorn import util
+from rgunicorn.config import CMD_ARGS, CommandLineParser, Config, get_default_config_file
+from rgunicorn.errors import ConfigError, ConfigFileError
+
+_BAD_EXTENSION = """\
+!!!
+!!! WARNING: configuration file should have a valid Python extension.
+!!!
+"""
+
+
+class BaseApplication:
+    """An application with its configuration. Subclasses define `load_config` and `load`."""
+
+    cfg: Config
+
+    def __init__(self, usage: str | None = None, prog: str | None = None) -> None:
+        self.usage = usage
+        self.prog = prog
+        self.callable: Callable[..., Any] | None = None
+        self.logger: Any = None
+        self.do_load_config()
+
+    def do_load_config(self) -> None:
+        """Make the configuration, or tell the user why not and exit with status 1."""
+        try:
+            self.load_default_config()
+            self.load_config()
+        except ConfigFileError as error:
+            _say(f"{error}\n{_traceback(error.__cause__)}")
+            sys.exit(1)
+        except Exception as error:
+            _say(f"\nError: {error}\n")
+            sys.exit(1)
+
+    def load_default_config(self) -> None:
+        """Start from the defaults."""
+        self.cfg = Config(self.usage, prog=self.prog)
+
+    def init(
+        self, parser: CommandLineParser, opts: argparse.Namespace, args: list[str]
+    ) -> Mapping[str, Any] | None:
+        """Settings that an `Application` brings itself: weaker than the file and the command line."""
+        raise NotImplementedError
+
+    def load_config(self) -> None:
+        """Set what differs from the defaults in `self.cfg`."""
+        raise NotImplementedError
+
+    def load(self) -> Callable[..., Any]:
+        """The WSGI callable."""
+        raise NotImplementedError
+
+    def reload(self) -> None:
+        """Make the configuration again. If that fails the former one stays, and the exception says why."""
+        former, directory = self.cfg, os.getcwd()
+        try:
+            self.load_default_config()
+            self.load_config()
+        except (Exception, SystemExit) as error:
+            self.cfg = former
+            os.chdir(directory)
+            if isinstance(error, SystemExit):
+                raise ConfigError(f"the configuration exits with status {error.code}") from error
+            raise
+
+    def wsgi(self) -> Callable[..., Any]:
+        """The WSGI callable, loaded once for each process."""
+        if self.callable is None:
+            self.callable = self.load()
+        return self.callable
+
+    def run(self) -> None:
+        """Serve until the server is told to stop; does not return."""
+        from rgunicorn.arbiter import Arbiter
+
+        try:
+            Arbiter(self).run()
+        except RuntimeError as error:
+            _refuse(error)
+
+
+class Application(BaseApplication):
+    """An application that is configured as the command `rgunicorn` is."""
+
+    def load_config(self) -> None:
+        """Apply every layer, the weakest first: application, file, GUNICORN_CMD_ARGS, command line."""
+        parser = self.cfg.parser()
+        options = parser.parse_args()
+        self._apply_own(self.init(parser, options, options.args))
+        from_environment = parser.parse_args(self.cfg.get_cmd_args_from_env(), origin=CMD_ARGS)
+        # The file is found and executed where the server was started, on a reload too.
+        self.chdir()
+        self._load_chosen_file(options.config or from_environment.config)
+        self._apply_options(from_environment, f"in {CMD_ARGS}")
+        self._apply_options(options, "on the command line")
+        self.chdir()
+
+    def init(
+        self, parser: CommandLineParser, opts: argparse.Namespace, args: list[str]
+    ) -> Mapping[str, Any] | None:
+        """None of its own unless a subclass says so."""
+        return None
+
+    def chdir(self) -> None:
+        """Go to the configured directory, and import from there first."""
+        util.chdir(self.cfg.chdir)
+
+    def load_config_from_file(self, filename: str) -> None:
+        """Apply every global of a file (`PATH`, `file:PATH` or `python:MODULE`) that is a setting's name."""
+        self.load_config_from_module_name_or_filename(filename)
+
+    def load_config_from_module_name_or_filename(self, location: str) -> None:
+        """As `load_config_from_file`."""
+        if location.startswith("python:"):
+            module = importlib.import_module(location.removeprefix("python:"))
+        else:
+            module = _config_module(location.removeprefix("file:"))
+        for name, value in vars(module).items():
+            if name in self.cfg.settings:
+                self._apply_from_file(name, value, location)
+
+    def run(self) -> None:
+        """Check or print the configuration if that is asked for, else serve."""
+        if self.cfg.print_config:
+            print(self.cfg)
+        for directory in (self.cfg.pythonpath or "").split(","):
+            if directory and os.path.abspath(directory) not in sys.path:
+                sys.path.insert(0, os.path.abspath(directory))
+        if self.cfg.print_config or self.cfg.check_config:
+            self._check()
+        super().run()
+
+    def _check(self) -> None:
+        """What a start would need, without starting; exits."""
+        try:
+            _ = (self.cfg.address, self.cfg.worker_class, self.cfg.env)
+        except RuntimeError as error:
+            _refuse(error)
+        try:
+            self.load()
+        except Exception as error:
+            _say(f"\nError while loading the application:\n\n{_traceback(error)}")
+            sys.exit(1)
+        sys.exit(0)
+
+    def _apply_own(self, settings: Mapping[str, Any] | None) -> None:
+        for name, value in (settings or {}).items():
+            self.cfg.set(name.lower(), value, source="the application")
+
+    def _load_chosen_file(self, chosen: str | None) -> None:
+        location = chosen or get_default_config_file()
+        if location:
+            self.load_config_from_file(location)
+
+    def _apply_from_file(self, name: str, value: object, location: str) -> None:
+        source = f"the configuration file {location}"
+        try:
+            self.cfg.set(name, value, source=source)
+        except Exception as error:
+            _say(f"Invalid value for {name}: {value}\n\n")
+            raise ConfigError(self.cfg.settings[name].blame(error, source)) from error
+
+    def _apply_options(self, options: argparse.Namespace, where: str) -> None:
+        for name, setting in self.cfg.settings.items():
+            value = getattr(options, name)
+            if value is None:
+                continue
+            source = f"{setting.spelling} {where}"
+            try:
+                self.cfg.set(name, value, source=source)
+            except Exception as error:
+                raise ConfigError(setting.blame(error, source)) from error
+
+
+class _ConfigLoader(importlib.machinery.SourceFileLoader):
+    """Compiles the file each time: a cached form might be older than a change made within the same second,
+    and nothing shall be written beside the user's file."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        code = self.source_to_code(self.get_data(self.path), self.path)
+        assert isinstance(code, CodeType)
+        return code
+
+
+def _config_module(path: str) -> ModuleType:
+    """Execute a configuration file as the module `__config__`."""
+    if not os.path.exists(path):
+        raise ConfigError(f"{path!r} doesn't exist")
+    loader: importlib.machinery.SourceFileLoader | importlib.machinery.SourcelessFileLoader
+    extension = os.path.splitext(path)[1]
+    if extension == ".pyc":
+        loader = importlib.machinery.SourcelessFileLoader("__config__", path)
+    else:
+        loader = _ConfigLoader("__config__", path)
+    if extension not in (".py", ".pyc"):
+        print(_BAD_EXTENSION, file=sys.stderr)
+    spec = importlib.util.spec_from_file_location("__config__", path, loader=loader)
+    assert spec is not None  # because a loader is given
+    module = importlib.util.module_from_spec(spec)
+    # Pickling and dataclasses in the file look their module up by name.
+    sys.modules["__config__"] = module
+    try:
+        loader.exec_module(module)
+    except Exception as error:
+        raise ConfigFileError(f"Failed to read config file: {path}") from error
+    return module
+
+
+def _refuse(error: RuntimeError) -> None:
+    _say(f"\nError: {error}\n\n")
+    sys.exit(1)
+
+
+def _traceback(error: BaseException | None) -> str:
+    return "".join(traceback.format_exception(error)) if error else ""
+
+
+def _say(text: str) -> None:
+    print(text, end="", file=sys.stderr, flush=True)

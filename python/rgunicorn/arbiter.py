@@ -1,0 +1,332 @@
+"""The arbiter as Python sees it: configuration, listeners, worker objects and hooks.
+
+Which worker to fork, signal or bury is decided in Rust (`_native.run_arbiter`), which calls these methods;
+nothing here forks or waits. What lasts is in attributes, under the names that hooks know from Gunicorn.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import traceback
+from dataclasses import dataclass
+from types import FrameType
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+
+import rgunicorn
+from rgunicorn import _native, sock
+from rgunicorn.errors import AppImportError, HaltServer
+from rgunicorn.glogging import Logger
+
+if TYPE_CHECKING:
+    from rgunicorn.workers.base import Worker
+
+
+@dataclass
+class _Before:
+    """What a reload replaces, and what its failure brings back."""
+
+    cfg: Any
+    num_workers: int
+    address: list[Any]
+    listeners: list[_native.Listener]
+
+
+class Arbiter:
+    """Holds the listeners and the workers of one service.
+
+    Of `app`, a `BaseApplication`, it uses `cfg`, the configuration, `wsgi()`, which gives the application, and
+    `reload()`, which reads the configuration again.
+    """
+
+    #: Exit status of a worker that could not boot, and of an arbiter that ends because of it.
+    WORKER_BOOT_ERROR = 3
+    #: Exit status when the application could not be found.
+    APP_LOAD_ERROR = 4
+
+    SIGNALS: ClassVar[list[int]] = [
+        signal.SIGHUP,
+        signal.SIGQUIT,
+        signal.SIGINT,
+        signal.SIGTERM,
+        signal.SIGTTIN,
+        signal.SIGTTOU,
+        signal.SIGUSR1,
+        signal.SIGUSR2,
+        signal.SIGWINCH,
+    ]
+    SIG_NAMES: ClassVar[dict[int, str]] = {
+        number: signal.Signals(number).name[3:].lower() for number in SIGNALS
+    }
+
+    def __init__(self, app: Any) -> None:
+        os.environ["SERVER_SOFTWARE"] = rgunicorn.SERVER_SOFTWARE
+        self._num_workers: int | None = None
+        self._env_before: dict[str, str | None] = {}
+        self._before: _Before | None = None
+        self.log: Any = None
+        self.LISTENERS: list[_native.Listener] = []
+        self.WORKERS: dict[int, Worker] = {}
+        self.worker_age = 0
+        self.pid: int | None = None
+        self.master_name = "Master"
+        self.setup(app)
+
+    def setup(self, app: Any) -> None:
+        """Takes everything that depends on the configuration from `app.cfg`."""
+        self.app = app
+        self.cfg = app.cfg
+        self._set_up_log()
+        self.worker_class = self.cfg.worker_class
+        self.address = self.cfg.address
+        self.num_workers = self.cfg.workers
+        self.timeout = self.cfg.timeout
+        self.proc_name = self.cfg.proc_name
+        lines = "".join(f"\n  {name}: {setting.value}" for name, setting in self.cfg.settings.items())
+        self.log.debug("Current configuration:%s", lines)
+        self._set_environment()
+        if self.cfg.preload_app:
+            self.app.wsgi()
+
+    @property
+    def num_workers(self) -> int:
+        """How many workers there should be."""
+        return self._num_workers or 0
+
+    @num_workers.setter
+    def num_workers(self, value: int) -> None:
+        old, self._num_workers = self._num_workers, value
+        self.cfg.nworkers_changed(self, value, old)
+
+    def run(self) -> NoReturn:
+        """Starts the service and keeps it running; ends by raising SystemExit, here and in every worker."""
+        self.start()
+        _native.run_arbiter(self)
+
+    def start(self) -> None:
+        """Opens the listeners."""
+        self.log.info("Starting rgunicorn %s", rgunicorn.__version__)
+        self.pid = os.getpid()
+        self.cfg.on_starting(self)
+        self.log.close_on_exec()
+        self._hold_signals()
+        try:
+            self.LISTENERS = sock.create_sockets(self.cfg, self.log)
+            self.log.debug("Arbiter booted")
+            self.log.info("Listening at: %s (%s)", self._listening_at(), self.pid)
+            self.log.info("Using worker: %s", self.cfg.worker_class_str)
+            if hasattr(self.worker_class, "check_config"):
+                self.worker_class.check_config(self.cfg, self.log)
+            self.cfg.when_ready(self)
+        except BaseException:
+            self.close_listeners()
+            raise
+
+    def halt(self, reason: str | None = None, exit_status: int = 0) -> NoReturn:
+        """Ends the arbiter, whose workers are gone."""
+        self.close_listeners()
+        log = self.log.info if exit_status == 0 else self.log.error
+        log("Shutting down: %s", self.master_name)
+        if reason is not None:
+            log("Reason: %s", reason)
+        self.cfg.on_exit(self)
+        sys.exit(exit_status)
+
+    def kill_worker(self, pid: int, sig: int) -> None:
+        """Sends a signal to one worker."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, sig)
+
+    def kill_workers(self, sig: int) -> None:
+        """Sends a signal to all workers."""
+        for pid in list(self.WORKERS):
+            self.kill_worker(pid, sig)
+
+    # What the loop in Rust asks for.
+
+    def limits(self) -> tuple[int, int, int, bool]:
+        """Number of workers, `timeout` and `graceful_timeout` in seconds, and whether SIGWINCH is obeyed."""
+        daemon = bool(getattr(self.cfg, "daemon", False))
+        return self.num_workers, self.timeout, self.cfg.graceful_timeout, daemon
+
+    def new_worker(self, slot: _native.Slot, lifeline: int) -> Worker:
+        """Makes the object of a worker that is about to be forked."""
+        self.worker_age += 1
+        ppid = self.pid or os.getpid()
+        worker: Worker = self.worker_class(
+            self.worker_age, ppid, self.LISTENERS, self.app, self.timeout / 2.0, self.cfg, self.log
+        )
+        worker.slot = slot
+        worker.lifeline = lifeline
+        self.cfg.pre_fork(self, worker)
+        return worker
+
+    def add_worker(self, worker: Worker, pid: int) -> None:
+        """Remembers a worker that has been forked."""
+        worker.pid = pid
+        self.WORKERS[pid] = worker
+        self._log_count()
+
+    def remove_worker(self, pid: int) -> None:
+        """Forgets a worker that has ended."""
+        worker = self.WORKERS.pop(pid, None)
+        if worker is not None:
+            self._log_count()
+            self.cfg.child_exit(self, worker)
+
+    def child_main(self, worker: Worker) -> NoReturn:
+        """The life of a worker process, from the fork to SystemExit."""
+        for number in (signal.SIGTTIN, signal.SIGTTOU):
+            # By default they would stop the process when somebody signals the whole group.
+            signal.signal(number, _ignore)
+        worker.pid = os.getpid()
+        for listener in self._superseded():
+            listener.close()
+        try:
+            self.log.info("Booting worker with pid: %s", worker.pid)
+            self.cfg.post_fork(self, worker)
+            worker.init_process()
+            sys.exit(0)
+        except SystemExit:
+            raise
+        except AppImportError as error:
+            self.log.debug("Exception while loading the application", exc_info=True)
+            print(error, file=sys.stderr, flush=True)
+            sys.exit(self.APP_LOAD_ERROR)
+        except BaseException as error:
+            self.log.exception("Exception in worker process")
+            if worker.booted:
+                sys.exit(-1)
+            print(error, file=sys.stderr, flush=True)
+            sys.exit(self.WORKER_BOOT_ERROR)
+        finally:
+            for number in (signal.SIGTERM, signal.SIGUSR1):
+                # Once the interpreter takes its handlers back they would cut the `atexit` hooks short.
+                signal.signal(number, signal.SIG_IGN)
+            self.log.info("Worker exiting (pid: %s)", worker.pid)
+            try:
+                self.cfg.worker_exit(self, worker)
+            except Exception:
+                self.log.warning("Exception during worker exit:\n%s", traceback.format_exc())
+
+    def failed(self, error: BaseException) -> tuple[int, str | None]:
+        """Something that the loop asked for has raised: gives the status to end with and the reason."""
+        if isinstance(error, HaltServer):
+            return error.exit_status, error.reason
+        if isinstance(error, (KeyboardInterrupt, StopIteration)):
+            return 0, None
+        if isinstance(error, SystemExit):
+            return (error.code if isinstance(error.code, int) else int(error.code is not None)), None
+        self.log.error("Unhandled exception in main loop", exc_info=error)
+        return 255, None
+
+    def close_listeners(self) -> None:
+        """Stops listening; the files of Unix sockets go too."""
+        listeners, self.LISTENERS = self.LISTENERS, []
+        sock.close_sockets(listeners)
+
+    # Reloading.
+
+    def reload(self) -> bool:
+        """Reads the configuration again. If it is bad everything stays as it was, and the result is False."""
+        before = _Before(self.cfg, self.num_workers, self.address, self.LISTENERS)
+        try:
+            self._restore_environment()
+            self.app.reload()
+            self.setup(self.app)
+            self.log.reopen_files()
+            if self.address != before.address:
+                self.LISTENERS = self._rebound(before)
+                self.log.info("Listening at: %s", self._listening_at())
+            self.cfg.on_reload(self)
+        except (Exception, SystemExit):
+            self._return_to(before)
+            self.log.exception("Reload failed: bad configuration. The old one stays.")
+            return False
+        if self._before is None:
+            self._before = before
+        else:
+            needed = [*self.LISTENERS, *self._before.listeners]
+            sock.close_sockets([listener for listener in before.listeners if listener not in needed])
+        return True
+
+    def keep_reload(self) -> None:
+        """The new workers serve: what only the old ones needed can go."""
+        sock.close_sockets(self._superseded())
+        self._before = None
+
+    def drop_reload(self) -> None:
+        """The new workers do not boot: brings the old configuration back."""
+        if self._before is not None:
+            self._return_to(self._before)
+            self._before = None
+
+    def _return_to(self, before: _Before) -> None:
+        sock.close_sockets([new for new in self.LISTENERS if new not in before.listeners])
+        self.LISTENERS = before.listeners
+        self._restore_environment()
+        self.app.cfg = self.cfg = before.cfg
+        self.log.setup(self.cfg)
+        self.worker_class = self.cfg.worker_class
+        self.address = before.address
+        self.timeout = self.cfg.timeout
+        self.proc_name = self.cfg.proc_name
+        self._set_environment()
+        if self._num_workers != before.num_workers:
+            self.num_workers = before.num_workers
+
+    def _superseded(self) -> list[_native.Listener]:
+        """Listeners that only workers from before the reload serve."""
+        old = [] if self._before is None else self._before.listeners
+        return [listener for listener in old if listener not in self.LISTENERS]
+
+    def _rebound(self, before: _Before) -> list[_native.Listener]:
+        """Listeners for the new addresses: those there were are kept, with whoever waits in their queues."""
+        kept = dict(zip(map(str, before.address), before.listeners, strict=False))
+        added = [address for address in self.address if str(address) not in kept]
+        made = iter(sock.create_sockets(self.cfg, self.log, added))
+        return [kept.get(str(address)) or next(made) for address in self.address]
+
+    def _hold_signals(self) -> None:
+        """Until the loop in Rust takes them over: signals that end the service end the start, others nothing."""
+        for number in self.SIGNALS:
+            ends = number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+            signal.signal(number, self._stop_starting if ends else _ignore)
+
+    def _stop_starting(self, signum: int, frame: FrameType | None) -> NoReturn:
+        self.log.info("Handling signal: %s", self.SIG_NAMES[signum])
+        self.log.info("Shutting down: %s", self.master_name)
+        sys.exit(0)
+
+    def _listening_at(self) -> str:
+        return ",".join(str(listener) for listener in self.LISTENERS)
+
+    def _set_up_log(self) -> None:
+        if self.log is None:
+            self.log = getattr(self.cfg, "logger_class", Logger)(self.cfg)
+        else:
+            self.log.setup(self.cfg)
+
+    def _set_environment(self) -> None:
+        for name, value in self.cfg.env.items():
+            self._env_before.setdefault(name, os.environ.get(name))
+            os.environ[name] = value
+
+    def _restore_environment(self) -> None:
+        for name, value in self._env_before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        self._env_before.clear()
+
+    def _log_count(self) -> None:
+        count = len(self.WORKERS)
+        extra = {"metric": "gunicorn.workers", "value": count, "mtype": "gauge"}
+        self.log.debug(f"{count} workers", extra=extra)
+
+
+def _ignore(signum: int, frame: FrameType | None) -> None:
+    """The handler of a signal that has no effect."""

@@ -1,0 +1,30 @@
+"""The exceptions by which the server's parts tell each other that something cannot go on."""
+
+from __future__ import annotations
+
+
+class HaltServer(BaseException):
+    """The arbiter shall stop everything and exit with `exit_status`.
+
+    Not an `Exception`, so that no handler for ordinary failures swallows it.
+    """
+
+    def __init__(self, reason: str, exit_status: int = 1) -> None:
+        super().__init__(reason, exit_status)
+        self.reason = reason
+        self.exit_status = exit_status
+
+    def __str__(self) -> str:
+        return f"<HaltServer {self.reason!r} {self.exit_status}>"
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the text is the line that the user is shown."""
+
+
+class ConfigFileError(ConfigError):
+    """The configuration file raised an exception when it was executed: the `__cause__`."""
+
+
+class AppImportError(Exception):
+    """The application cannot be found where the user says it is."""

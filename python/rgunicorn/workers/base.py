@@ -1,0 +1,141 @@
+"""What every worker class shares: the life of a worker process from the fork to `run()`, and its signals."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import random
+import signal
+import sys
+import time
+from types import FrameType
+from typing import Any, ClassVar
+
+from rgunicorn import _native
+
+
+class Worker:
+    """A worker. Made in the arbiter before the fork; `init_process` and the rest happen in its own process.
+
+    A subclass overrides `run()`, which serves until `alive` is false and then returns.
+    """
+
+    SIGNALS: ClassVar[list[int]] = [
+        signal.SIGABRT,
+        signal.SIGHUP,
+        signal.SIGQUIT,
+        signal.SIGINT,
+        signal.SIGTERM,
+        signal.SIGUSR1,
+        signal.SIGUSR2,
+        signal.SIGWINCH,
+        signal.SIGCHLD,
+    ]
+
+    #: Set by the arbiter before the fork: where the worker tells what it is doing.
+    slot: _native.Slot | None = None
+    #: Set by the arbiter before the fork: a descriptor that ends when the arbiter does.
+    lifeline: int = -1
+
+    def __init__(
+        self, age: int, ppid: int, sockets: list[Any], app: Any, timeout: float, cfg: Any, log: Any
+    ) -> None:
+        self.age = age
+        self.pid: int | str = "[booting]"
+        self.ppid = ppid
+        self.sockets = sockets
+        self.app = app
+        self.timeout = timeout
+        self.cfg = cfg
+        self.log = log
+        self.booted = False
+        self.aborted = False
+        self.alive = True
+        self.nr = 0
+        self.max_requests = sys.maxsize
+        if cfg.max_requests > 0:
+            self.max_requests = cfg.max_requests + random.randint(0, cfg.max_requests_jitter)
+        self.PIPE: tuple[int, int] | tuple[()] = ()
+        self.wait_fds: list[Any] = []
+        self.wsgi: Any = None
+
+    def __str__(self) -> str:
+        return f"<Worker {self.pid}>"
+
+    def notify(self) -> None:
+        """Tells the arbiter that the worker lives; from then on repeat it within `cfg.timeout` seconds."""
+        if self.slot is not None:
+            self.slot.beat()
+
+    def run(self) -> None:
+        """Serves until `alive` is false."""
+        raise NotImplementedError
+
+    def init_process(self) -> None:
+        """Prepares the process, loads the application and runs. Whoever overrides it calls this last."""
+        os.environ.update(self.cfg.env)
+        random.seed()
+        self.PIPE = os.pipe()
+        for end in self.PIPE:
+            os.set_blocking(end, False)
+            _close_on_exec(end)
+        for listener in self.sockets:
+            _close_on_exec(listener.fileno())
+        self.wait_fds = [*self.sockets, self.PIPE[0]]
+        self.log.close_on_exec()
+        self.init_signals()
+        self.load_wsgi()
+        self.cfg.post_worker_init(self)
+        self.booted = True
+        if self.slot is not None:
+            self.slot.booted()
+        self.run()
+
+    def load_wsgi(self) -> None:
+        """Imports the application."""
+        self.wsgi = self.app.wsgi()
+
+    def init_signals(self) -> None:
+        """Installs the handlers; each signal also puts a byte into `PIPE`, which wakes whoever polls it."""
+        for number in self.SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGQUIT, self.handle_quit)
+        signal.signal(signal.SIGTERM, self.handle_exit)
+        signal.signal(signal.SIGINT, self.handle_quit)
+        signal.signal(signal.SIGWINCH, self.handle_winch)
+        signal.signal(signal.SIGUSR1, self.handle_usr1)
+        signal.signal(signal.SIGABRT, self.handle_abort)
+        signal.siginterrupt(signal.SIGTERM, False)
+        signal.siginterrupt(signal.SIGUSR1, False)
+        if self.PIPE:
+            # A full pipe wakes its reader already.
+            signal.set_wakeup_fd(self.PIPE[1], warn_on_full_buffer=False)
+
+    def handle_usr1(self, sig: int, frame: FrameType | None) -> None:
+        """USR1: reopens the log files."""
+        self.log.reopen_files()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """TERM: finishes what runs, then leaves."""
+        self.alive = False
+
+    def handle_quit(self, sig: int, frame: FrameType | None) -> None:
+        """INT and QUIT: leaves at once."""
+        self.alive = False
+        self.cfg.worker_int(self)
+        time.sleep(0.1)
+        sys.exit(0)
+
+    def handle_abort(self, sig: int, frame: FrameType | None) -> None:
+        """ABRT: the request has taken longer than `timeout`; raises inside it."""
+        self.alive = False
+        self.cfg.worker_abort(self)
+        sys.exit(1)
+
+    def handle_winch(self, sig: int, frame: FrameType | None) -> None:
+        """WINCH: a terminal that was resized is no reason to do anything."""
+        self.log.debug("worker: SIGWINCH ignored.")
+
+
+def _close_on_exec(fd: int) -> None:
+    fcntl.fcntl(fd, fcntl.F_SETFD, fcntl.fcntl(fd, fcntl.F_GETFD) | fcntl.FD_CLOEXEC)

@@ -1,0 +1,118 @@
+//! The Python side of the arbiter as Rust calls it: the log, the configuration, the worker objects and the hooks. It asks and tells;
+//! it decides nothing.
+
+use std::time::Duration;
+
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+use super::line::{Arg, Level, Line};
+use super::plan::Limits;
+
+/// `rgunicorn.arbiter.Arbiter`.
+pub struct Host<'a, 'py> {
+    arbiter: &'a Bound<'py, PyAny>,
+}
+
+impl<'a, 'py> Host<'a, 'py> {
+    /// Speaks to this arbiter.
+    pub fn new(arbiter: &'a Bound<'py, PyAny>) -> Self {
+        Self { arbiter }
+    }
+
+    /// The settings that decide about workers, as they are now.
+    pub fn limits(&self) -> PyResult<Limits> {
+        let (workers, timeout, graceful_timeout, daemon): (usize, u64, u64, bool) =
+            self.arbiter.call_method0("limits")?.extract()?;
+        Ok(Limits {
+            workers,
+            timeout: (timeout > 0).then(|| Duration::from_secs(timeout)),
+            graceful_timeout: Duration::from_secs(graceful_timeout),
+            daemon,
+        })
+    }
+
+    /// Writes one line to the error log.
+    pub fn log(&self, line: &Line) -> PyResult<()> {
+        let method = match line.level {
+            Level::Debug => "debug",
+            Level::Info => "info",
+            Level::Warning => "warning",
+            Level::Error => "error",
+            Level::Critical => "critical",
+        };
+        let py = self.arbiter.py();
+        let text = line.text.into_pyobject(py)?.into_any();
+        let mut args = vec![text];
+        for arg in &line.args {
+            args.push(match arg {
+                Arg::Number(number) => number.into_pyobject(py)?.into_any(),
+                Arg::Text(text) => text.into_pyobject(py)?.into_any(),
+            });
+        }
+        self.arbiter.getattr("log")?.call_method1(method, PyTuple::new(py, args)?)?;
+        Ok(())
+    }
+
+    /// Makes the object of a worker that is about to be forked, calls `pre_fork`, and gives it with its age.
+    pub fn new_worker(&self, slot: Py<PyAny>, lifeline: i32) -> PyResult<(Bound<'py, PyAny>, u64)> {
+        let worker = self.arbiter.call_method1("new_worker", (slot, lifeline))?;
+        let age = worker.getattr("age")?.extract()?;
+        Ok((worker, age))
+    }
+
+    /// The worker has been forked.
+    pub fn add_worker(&self, worker: &Bound<'py, PyAny>, pid: i32) -> PyResult<()> {
+        self.tell("add_worker", (worker, pid))
+    }
+
+    /// The worker is gone; calls `child_exit`.
+    pub fn remove_worker(&self, pid: i32) -> PyResult<()> {
+        self.tell("remove_worker", (pid,))
+    }
+
+    /// Reads the configuration again. False, and nothing changed, if it is bad.
+    pub fn reload(&self) -> PyResult<bool> {
+        self.arbiter.call_method0("reload")?.extract()
+    }
+
+    /// The configuration before the latest reload is no longer needed.
+    pub fn keep_reload(&self) -> PyResult<()> {
+        self.tell("keep_reload", ())
+    }
+
+    /// Returns to the configuration before the latest reload.
+    pub fn drop_reload(&self) -> PyResult<()> {
+        self.tell("drop_reload", ())
+    }
+
+    /// Changes the number of workers that there should be; calls `nworkers_changed`.
+    pub fn resize(&self, workers: usize) -> PyResult<()> {
+        self.arbiter.setattr("num_workers", workers)
+    }
+
+    /// Reopens the log files.
+    pub fn reopen_logs(&self) -> PyResult<()> {
+        self.arbiter.getattr("log")?.call_method0("reopen_files")?;
+        Ok(())
+    }
+
+    /// Stops listening.
+    pub fn close_listeners(&self) -> PyResult<()> {
+        self.tell("close_listeners", ())
+    }
+
+    /// Something that Python was asked for has raised: logs it, and gives the status to end with and the reason to log.
+    pub fn failed(&self, error: PyErr) -> (i32, Option<String>) {
+        let py = self.arbiter.py();
+        let verdict = self.arbiter.call_method1("failed", (error.into_value(py),));
+        verdict.and_then(|verdict| verdict.extract()).unwrap_or((UNHANDLED, None))
+    }
+
+    fn tell(&self, method: &str, args: impl pyo3::call::PyCallArgs<'py>) -> PyResult<()> {
+        self.arbiter.call_method1(method, args).map(drop)
+    }
+}
+
+/// Exit status after an exception that nobody expected.
+const UNHANDLED: i32 = 255;

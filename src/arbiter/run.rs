@@ -1,0 +1,311 @@
+//! The arbiter's loop: signals, ended children and pokes from workers in; the plan's actions out. Between two events it sleeps in
+//! poll, detached from the interpreter, without a timeout unless the plan has a deadline.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use pyo3::prelude::*;
+
+use super::children::Time;
+use super::host::Host;
+use super::line::{Level, Line};
+use super::plan::{Action, Limits, Plan};
+use crate::scoreboard::{Board, Slot};
+use crate::sys::fork::{self, Side};
+use crate::sys::signals::{self, SignalPipe};
+use crate::sys::{clock, pipe};
+
+/// The signals that the arbiter acts on.
+const SIGNALS: [Signal; 10] = [
+    Signal::SIGHUP,
+    Signal::SIGQUIT,
+    Signal::SIGINT,
+    Signal::SIGTERM,
+    Signal::SIGTTIN,
+    Signal::SIGTTOU,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGWINCH,
+    Signal::SIGCHLD,
+];
+
+/// Workers that can exist at once. A place costs memory only once it has been used.
+const MOST_WORKERS: usize = 4096;
+
+/// How the loop ends.
+pub enum End {
+    /// This process is a new worker, whose object this is. Everything of the arbiter's that it must not keep is closed.
+    Child(Py<PyAny>),
+    /// All workers are gone: the arbiter ends.
+    Halt {
+        /// Exit status.
+        status: i32,
+        /// Why, if it was not asked for.
+        reason: Option<String>,
+    },
+}
+
+/// Wraps a worker's place on the scoreboard for Python.
+pub type WrapSlot = fn(Python<'_>, Slot) -> PyResult<Py<PyAny>>;
+
+/// Runs the arbiter until it halts; in each forked worker it returns too. Fails only where it cannot begin: no memory or no
+/// descriptors.
+pub fn run(arbiter: &Bound<'_, PyAny>, wrap_slot: WrapSlot) -> PyResult<End> {
+    let mut run = Run::new(Host::new(arbiter), wrap_slot)?;
+    let py = arbiter.py();
+    run.collect_children();
+    loop {
+        if let Some(end) = run.settle(py) {
+            return Ok(end);
+        }
+        run.sleep(py)?;
+        run.take_signals();
+    }
+}
+
+struct Run<'a, 'py> {
+    host: Host<'a, 'py>,
+    wrap_slot: WrapSlot,
+    plan: Plan,
+    limits: Limits,
+    failure: Option<String>,
+    signals: SignalPipe,
+    board: Arc<Board>,
+    pokes: OwnedFd,
+    poll: Poll,
+    events: Events,
+    /// Workers watch the read end: it ends when the last copy of the write end is gone, which is the arbiter's.
+    lifeline: Lifeline,
+}
+
+struct Lifeline {
+    reader: Option<OwnedFd>,
+    _writer: OwnedFd,
+}
+
+impl<'a, 'py> Run<'a, 'py> {
+    fn new(host: Host<'a, 'py>, wrap_slot: WrapSlot) -> PyResult<Self> {
+        let (pokes, waker) = pipe::nonblocking()?;
+        let (reader, writer) = pipe::nonblocking()?;
+        let signals = SignalPipe::listen(&SIGNALS)?;
+        let poll = Poll::new()?;
+        for (token, fd) in [signals.as_fd(), pokes.as_fd()].into_iter().enumerate() {
+            poll.registry().register(&mut SourceFd(&fd.as_raw_fd()), Token(token), Interest::READABLE)?;
+        }
+        Ok(Self {
+            limits: host.limits()?,
+            host,
+            wrap_slot,
+            plan: Plan::default(),
+            failure: None,
+            signals,
+            board: Board::new(MOST_WORKERS, waker)?,
+            pokes,
+            poll,
+            events: Events::with_capacity(8),
+            lifeline: Lifeline { reader: Some(reader), _writer: writer },
+        })
+    }
+
+    /// Does what is due until nothing more is.
+    fn settle(&mut self, py: Python<'py>) -> Option<End> {
+        loop {
+            self.look();
+            let actions = self.plan.settle(&self.limits, now());
+            if actions.is_empty() {
+                return None;
+            }
+            for action in actions {
+                if let Some(end) = self.perform(py, action) {
+                    return Some(end);
+                }
+            }
+            self.take_signals();
+        }
+    }
+
+    /// Brings the plan up to date with the scoreboard and the settings.
+    fn look(&mut self) {
+        match self.host.limits() {
+            Ok(limits) => self.limits = limits,
+            Err(error) => self.fail(error),
+        }
+        let board = &self.board;
+        self.plan.observe(|slot| board.snapshot(slot));
+    }
+
+    fn take_signals(&mut self) {
+        let signals = self.signals.take().unwrap_or_default();
+        for signal in signals {
+            self.look();
+            let actions = self.plan.signal(signal, &self.limits, now());
+            self.perform_all(actions);
+            if signal == Signal::SIGCHLD {
+                self.collect_children();
+            }
+        }
+    }
+
+    fn collect_children(&mut self) {
+        while let Some((pid, exit, status)) = fork::reap() {
+            self.look();
+            let actions = self.plan.exited(pid, exit, status, &self.limits, now());
+            self.perform_all(actions);
+        }
+    }
+
+    /// For the actions that follow from an event: none of them forks or halts.
+    fn perform_all(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            if let Err(error) = self.act(action) {
+                self.fail(error);
+            }
+        }
+    }
+
+    fn perform(&mut self, py: Python<'py>, action: Action) -> Option<End> {
+        match action {
+            Action::Spawn => match self.spawn(py) {
+                Ok(end) => return end,
+                Err(error) => self.fail(error),
+            },
+            Action::Halt { status, reason } => {
+                let reason = reason.map(str::to_owned).or(self.failure.take());
+                return Some(End::Halt { status, reason });
+            }
+            action => self.perform_all(vec![action]),
+        }
+        None
+    }
+
+    fn act(&mut self, action: Action) -> PyResult<()> {
+        match action {
+            Action::Spawn | Action::Halt { .. } => {
+                unreachable!("only `settle` gives these, and `perform` takes them")
+            }
+            Action::Signal(pid, signal) => {
+                send(pid, signal);
+                Ok(())
+            }
+            Action::Abort { pid, slot, busy } => {
+                let logged = self.host.log(&self.late(pid, slot, busy));
+                send(pid, Signal::SIGABRT);
+                logged
+            }
+            Action::Reaped { pid, slot } => {
+                self.board.release(slot);
+                self.host.remove_worker(pid)
+            }
+            Action::Log(line) => self.host.log(&line),
+            Action::Reload => {
+                if self.host.reload()? {
+                    self.plan.reloaded();
+                }
+                Ok(())
+            }
+            Action::KeepReload => self.host.keep_reload(),
+            Action::DropReload => self.host.drop_reload(),
+            Action::Resize(workers) => self.host.resize(workers),
+            Action::ReopenLogs => self.host.reopen_logs(),
+            Action::CloseListeners => self.host.close_listeners(),
+        }
+    }
+
+    /// Gunicorn's line for a late worker, and what it was doing.
+    fn late(&self, pid: i32, slot: usize, busy: Option<Duration>) -> Line {
+        let Some(busy) = busy else {
+            return Line::new(Level::Critical, "WORKER TIMEOUT (pid:%s)", [pid.into()]);
+        };
+        let request = self.board.request(slot).to_string();
+        let seconds = format!("{:.1}", busy.as_secs_f64());
+        Line::new(
+            Level::Critical,
+            "WORKER TIMEOUT (pid:%s) %s, %ss",
+            [pid.into(), request.into(), seconds.into()],
+        )
+    }
+
+    fn spawn(&mut self, py: Python<'py>) -> PyResult<Option<End>> {
+        let Some(slot) = self.board.claim() else {
+            self.cannot_fork(format!("there are {MOST_WORKERS} already"));
+            return Ok(None);
+        };
+        let index = slot.index();
+        let lifeline = self.lifeline.reader.as_ref().map_or(-1, AsRawFd::as_raw_fd);
+        let made = (self.wrap_slot)(py, slot).and_then(|slot| self.host.new_worker(slot, lifeline));
+        let (worker, age) = made.inspect_err(|_| self.board.release(index))?;
+        match fork::fork(py, || signals::reset(&SIGNALS)) {
+            Ok(Side::Child) => {
+                // The worker holds its number.
+                let _ = self.lifeline.reader.take().map(IntoRawFd::into_raw_fd);
+                return Ok(Some(End::Child(worker.unbind())));
+            }
+            Ok(Side::Parent(pid)) => {
+                self.plan.forked(pid, age, index, now());
+                self.host.add_worker(&worker, pid)?;
+            }
+            Err(error) => {
+                self.board.release(index);
+                self.cannot_fork(error.to_string());
+            }
+        }
+        Ok(None)
+    }
+
+    fn cannot_fork(&mut self, why: String) {
+        let actions = self.plan.fork_failed(why, now());
+        self.perform_all(actions);
+    }
+
+    /// An exception from a hook or a logger: the service cannot go on as its owner meant it, so it stops.
+    fn fail(&mut self, error: PyErr) {
+        let (status, reason) = self.host.failed(error);
+        self.failure = self.failure.take().or(reason);
+        let actions = self.plan.stop(true, status, None, &self.limits, now());
+        for action in actions {
+            // A second failure on the way out changes nothing.
+            let _ = self.act(action);
+        }
+    }
+
+    /// Sleeps until a signal, a poke, or the plan's deadline.
+    fn sleep(&mut self, py: Python<'py>) -> PyResult<()> {
+        let unwatched = self.limits.timeout.is_some() && !self.plan.watching();
+        if unwatched {
+            self.board.announce_sleep();
+            let board = &self.board;
+            self.plan.observe(|slot| board.snapshot(slot));
+        }
+        let timeout = self.plan.deadline(&self.limits).map(|deadline| deadline.saturating_sub(now()));
+        let (poll, events) = (&mut self.poll, &mut self.events);
+        let slept = py.detach(|| poll.poll(events, timeout));
+        if unwatched {
+            self.board.withdraw_sleep();
+        }
+        if let Err(error) = slept
+            && error.kind() != io::ErrorKind::Interrupted
+        {
+            return Err(error.into());
+        }
+        pipe::drain(&self.pokes, |_| ())?;
+        if let Err(error) = py.check_signals() {
+            self.fail(error);
+        }
+        Ok(())
+    }
+}
+
+fn now() -> Time {
+    Time::from_nanos(clock::monotonic())
+}
+
+/// A process that is gone already will be collected; there is nothing to do about it here.
+fn send(pid: i32, signal: Signal) {
+    let _ = kill(Pid::from_raw(pid), signal);
+}

@@ -1,0 +1,211 @@
+//! Shared memory in which each worker says what it is doing, since when, and on which request; the arbiter reads it.
+//!
+//! A worker writes to its own slot only and the arbiter to any, all through atomics: whatever is read at whatever moment,
+//! the worst is an outdated or mixed-up request line in a log, never undefined behaviour. Marking a request
+//! costs neither an allocation nor a system call, unless the arbiter sleeps without a deadline and has to be woken.
+//!
+//! ```text
+//! Empty --claim--> Booting --booted--> Idle <--begin/end--> Busy
+//!                                        `--beat--> Beating (a worker class that has its own loop)
+//! ```
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+
+use crate::sys::mmap::SharedWords;
+use crate::sys::pipe;
+
+mod request;
+#[cfg(test)]
+mod tests;
+
+pub use request::RequestLine;
+
+/// Words of one slot: six cache lines of 64 bytes. The first line is the header of the shared memory.
+const SLOT_WORDS: usize = 48;
+const HEADER_WORDS: usize = 8;
+/// Word of the header: 1 while the arbiter sleeps without a deadline.
+const ASLEEP: usize = 0;
+
+// Words of a slot.
+const STATE: usize = 0;
+const BUSY_SINCE: usize = 1;
+const BEAT: usize = 2;
+const REQUESTS: usize = 3;
+const RETIRING: usize = 4;
+/// The rest of the slot belongs to `request`.
+const REQUEST: usize = 8;
+
+/// What a worker is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Nobody uses the slot.
+    Empty,
+    /// The worker imports the application; it cannot be late.
+    Booting,
+    /// The worker waits for requests.
+    Idle,
+    /// The worker serves a request.
+    Busy,
+    /// The worker says now and then that it lives; it is late when it has not said so for too long.
+    Beating,
+}
+
+impl State {
+    const ALL: [State; 5] = [State::Empty, State::Booting, State::Idle, State::Busy, State::Beating];
+
+    fn from_word(word: u64) -> State {
+        usize::try_from(word).ok().and_then(|index| Self::ALL.get(index).copied()).unwrap_or(State::Empty)
+    }
+}
+
+/// A slot as the arbiter saw it at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// What the worker is doing.
+    pub state: State,
+    /// The worker has served `max_requests` and wants a replacement.
+    pub retiring: bool,
+    /// Start of the current request, if `Busy`: CLOCK_MONOTONIC in nanoseconds.
+    pub busy_since: u64,
+    /// The latest `beat`, 0 if none: CLOCK_MONOTONIC in nanoseconds.
+    pub beat: u64,
+    /// Requests finished.
+    pub requests: u64,
+}
+
+/// The arbiter's view of the shared memory, and the pipe through which workers wake it.
+pub struct Board {
+    memory: SharedWords,
+    waker: OwnedFd,
+}
+
+impl Board {
+    /// Room for `slots` workers at once. `waker` is the write end of a non-blocking pipe that the arbiter polls.
+    pub fn new(slots: usize, waker: OwnedFd) -> io::Result<Arc<Self>> {
+        let memory = SharedWords::new(HEADER_WORDS + slots * SLOT_WORDS)?;
+        Ok(Arc::new(Self { memory, waker }))
+    }
+
+    /// Takes a free slot for a worker that is about to be forked; `None` if there is none. Only the arbiter claims.
+    pub fn claim(self: &Arc<Self>) -> Option<Slot> {
+        let slots = (self.memory.words().len() - HEADER_WORDS) / SLOT_WORDS;
+        let index = (0..slots).find(|&index| self.snapshot(index).state == State::Empty)?;
+        for word in self.slot(index) {
+            word.store(0, Relaxed);
+        }
+        self.slot(index)[STATE].store(State::Booting as u64, SeqCst);
+        Some(Slot { board: Arc::clone(self), index })
+    }
+
+    /// Gives back the slot of a worker that is gone.
+    pub fn release(&self, index: usize) {
+        self.slot(index)[STATE].store(State::Empty as u64, SeqCst);
+    }
+
+    /// What the worker of that slot is doing.
+    pub fn snapshot(&self, index: usize) -> Snapshot {
+        let words = self.slot(index);
+        Snapshot {
+            state: State::from_word(words[STATE].load(SeqCst)),
+            retiring: words[RETIRING].load(Relaxed) != 0,
+            busy_since: words[BUSY_SINCE].load(Relaxed),
+            beat: words[BEAT].load(Relaxed),
+            requests: words[REQUESTS].load(Relaxed),
+        }
+    }
+
+    /// The request that the worker of that slot started last.
+    pub fn request(&self, index: usize) -> RequestLine {
+        request::load(&self.slot(index)[REQUEST..])
+    }
+
+    /// Announces that the arbiter will sleep until it is woken. It must look at every slot after this call and before it sleeps:
+    /// a worker that became busy earlier has not seen the announcement.
+    pub fn announce_sleep(&self) {
+        self.memory.words()[ASLEEP].store(1, SeqCst);
+    }
+
+    /// Takes the announcement back.
+    pub fn withdraw_sleep(&self) {
+        self.memory.words()[ASLEEP].store(0, SeqCst);
+    }
+
+    fn slot(&self, index: usize) -> &[AtomicU64] {
+        let start = HEADER_WORDS + index * SLOT_WORDS;
+        &self.memory.words()[start..start + SLOT_WORDS]
+    }
+
+    fn wake_if_asleep(&self) {
+        let asleep = &self.memory.words()[ASLEEP];
+        if asleep.load(SeqCst) != 0 && asleep.swap(0, SeqCst) != 0 {
+            pipe::poke(&self.waker);
+        }
+    }
+}
+
+/// A worker's own place on the board. Cheap to clone.
+#[derive(Clone)]
+pub struct Slot {
+    board: Arc<Board>,
+    index: usize,
+}
+
+impl Slot {
+    /// Number of the slot, for the arbiter's `Board::snapshot`.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// The worker has loaded the application: Booting -> Idle. Wakes the arbiter, which may be waiting to let an old worker go.
+    pub fn booted(&self) {
+        self.change(State::Idle);
+        pipe::poke(&self.board.waker);
+    }
+
+    /// The worker starts a request. `now`: CLOCK_MONOTONIC in nanoseconds. Copies at most 320 bytes; longer methods and
+    /// targets are cut.
+    pub fn begin(&self, method: &[u8], target: &[u8], peer: Option<SocketAddr>, now: u64) {
+        let words = self.words();
+        request::store(&words[REQUEST..], method, target, peer);
+        words[BUSY_SINCE].store(now, Relaxed);
+        self.change(State::Busy);
+        self.board.wake_if_asleep();
+    }
+
+    /// The request is done: Busy -> Idle, and one more is counted.
+    pub fn end(&self) {
+        self.words()[REQUESTS].fetch_add(1, Relaxed);
+        self.change(State::Idle);
+    }
+
+    /// The worker has served `max_requests`: it goes on serving until the arbiter, having booted a replacement, sends it TERM.
+    pub fn retire(&self) {
+        self.words()[RETIRING].store(1, SeqCst);
+        pipe::poke(&self.board.waker);
+    }
+
+    /// The worker lives (`Worker.notify()`). `now`: CLOCK_MONOTONIC in nanoseconds. From its first beat on, a worker that is not
+    /// inside `begin` and `end` has to beat at least every `timeout` seconds; within them a beat starts the timeout anew.
+    pub fn beat(&self, now: u64) {
+        let words = self.words();
+        words[BEAT].store(now, Relaxed);
+        if words[STATE].load(Relaxed) == State::Idle as u64 {
+            self.change(State::Beating);
+            self.board.wake_if_asleep();
+        }
+    }
+
+    fn words(&self) -> &[AtomicU64] {
+        self.board.slot(self.index)
+    }
+
+    /// SeqCst: with `announce_sleep` it makes sure that either the worker sees the arbiter asleep or the arbiter sees the change.
+    fn change(&self, state: State) {
+        self.words()[STATE].store(state as u64, SeqCst);
+    }
+}

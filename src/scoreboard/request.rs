@@ -1,0 +1,137 @@
+//! The request line within a slot: bytes to shared words and back to text. Text that a client chose never reaches a log
+//! unescaped.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicU64, fence};
+
+// Words of the request area.
+/// Odd while the worker is writing: a reader that sees it odd, or changed, has read two requests mixed up.
+const SEQUENCE: usize = 0;
+/// method length (8 bits), kind of peer (8), port (16), target length before it was cut (32).
+const SIZES: usize = 1;
+const PEER: usize = 2;
+const METHOD: usize = 4;
+const TARGET: usize = 7;
+const END: usize = 40;
+
+const METHOD_BYTES: usize = (TARGET - METHOD) * 8;
+const TARGET_BYTES: usize = (END - TARGET) * 8;
+
+const NO_PEER: u64 = 0;
+const PEER_V4: u64 = 4;
+const PEER_V6: u64 = 6;
+
+/// How often a reader tries again when a worker was writing meanwhile.
+const ATTEMPTS: usize = 16;
+
+/// What a worker was asked for. Displayed as `GET /path?query from 127.0.0.1:5000`, control and non-ASCII bytes as `\xNN`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RequestLine {
+    /// The method as text, escaped; empty if the worker has not had a request.
+    pub method: String,
+    /// The request target as text, escaped; ends in `...` where it was cut.
+    pub target: String,
+    /// The client, if it has an address (not so on a Unix socket).
+    pub peer: Option<SocketAddr>,
+}
+
+impl fmt::Display for RequestLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method, self.target)?;
+        match self.peer {
+            Some(peer) => write!(f, " from {peer}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Writes a request into the area.
+pub fn store(words: &[AtomicU64], method: &[u8], target: &[u8], peer: Option<SocketAddr>) {
+    let method = &method[..method.len().min(METHOD_BYTES)];
+    let (kind, port, address) = encode_peer(peer);
+    let length = u64::try_from(target.len()).unwrap_or(u64::MAX).min(u64::from(u32::MAX));
+
+    let sequence = words[SEQUENCE].load(Relaxed) & !1;
+    words[SEQUENCE].store(sequence + 1, Relaxed);
+    fence(Release);
+    words[SIZES].store(method.len() as u64 | kind << 8 | port << 16 | length << 32, Relaxed);
+    words[PEER].store((address >> 64) as u64, Relaxed);
+    words[PEER + 1].store(address as u64, Relaxed);
+    copy(&words[METHOD..TARGET], method);
+    copy(&words[TARGET..END], &target[..target.len().min(TARGET_BYTES)]);
+    words[SEQUENCE].store(sequence + 2, Release);
+}
+
+/// Reads the request that was stored last.
+pub fn load(words: &[AtomicU64]) -> RequestLine {
+    let mut line = RequestLine::default();
+    for _ in 0..ATTEMPTS {
+        let before = words[SEQUENCE].load(Acquire);
+        line = decode(words);
+        fence(Acquire);
+        if before.is_multiple_of(2) && words[SEQUENCE].load(Relaxed) == before {
+            break;
+        }
+    }
+    line
+}
+
+fn decode(words: &[AtomicU64]) -> RequestLine {
+    let sizes = words[SIZES].load(Relaxed);
+    let length = (sizes >> 32) as usize;
+    let high = u128::from(words[PEER].load(Relaxed));
+    let low = u128::from(words[PEER + 1].load(Relaxed));
+    let mut target = escape(&words[TARGET..END], length);
+    if length > TARGET_BYTES {
+        target.push_str("...");
+    }
+    RequestLine {
+        method: escape(&words[METHOD..TARGET], (sizes & 0xff) as usize),
+        target,
+        peer: decode_peer(sizes >> 8 & 0xff, (sizes >> 16) as u16, high << 64 | low),
+    }
+}
+
+fn copy(words: &[AtomicU64], bytes: &[u8]) {
+    let (whole, rest) = bytes.as_chunks::<8>();
+    for (word, chunk) in words.iter().zip(whole) {
+        word.store(u64::from_ne_bytes(*chunk), Relaxed);
+    }
+    if !rest.is_empty() {
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        words[whole.len()].store(u64::from_ne_bytes(last), Relaxed);
+    }
+}
+
+fn escape(words: &[AtomicU64], length: usize) -> String {
+    let bytes = words.iter().flat_map(|word| word.load(Relaxed).to_ne_bytes()).take(length);
+    let mut text = String::new();
+    for byte in bytes {
+        match byte {
+            b'\\' => text.push_str("\\\\"),
+            b' '..=b'~' => text.push(char::from(byte)),
+            _ => text.push_str(&format!("\\x{byte:02x}")),
+        }
+    }
+    text
+}
+
+fn encode_peer(peer: Option<SocketAddr>) -> (u64, u64, u128) {
+    match peer {
+        None => (NO_PEER, 0, 0),
+        Some(SocketAddr::V4(peer)) => (PEER_V4, u64::from(peer.port()), u128::from(u32::from(*peer.ip()))),
+        Some(SocketAddr::V6(peer)) => (PEER_V6, u64::from(peer.port()), u128::from(*peer.ip())),
+    }
+}
+
+fn decode_peer(kind: u64, port: u16, address: u128) -> Option<SocketAddr> {
+    let ip = match kind {
+        PEER_V4 => IpAddr::from((address as u32).to_be_bytes()),
+        PEER_V6 => IpAddr::from(Ipv6Addr::from(address)),
+        _ => return None,
+    };
+    Some(SocketAddr::new(ip, port))
+}

@@ -1,0 +1,65 @@
+//! The table as docs/settings.md.
+
+use std::fmt::Write;
+
+use super::kind::Kind;
+use super::setting::{Section, Setting, Source, Takes};
+use super::table::SETTINGS;
+use super::value::Literal;
+
+const INTRODUCTION: &str = "# Settings
+
+<!-- Made from src/settings/table.rs by `python -m rgunicorn.config --markdown`. Do not edit. -->
+
+A setting is taken from the first of these that gives it: the command line, the environment variable
+`GUNICORN_CMD_ARGS` (written like a command line), the configuration file, the default. A list replaces a list, they
+are never merged.
+
+The configuration file is Python: each of its global names that is a setting's name sets it. It is the one given with
+`-c`, else `gunicorn.conf.py` in the current directory.
+";
+
+/// The whole text of docs/settings.md.
+pub fn markdown() -> String {
+    Section::ALL.iter().fold(INTRODUCTION.to_owned(), |mut text, section| {
+        _ = write!(text, "\n## {}\n", section.title());
+        text.extend(SETTINGS.iter().filter(|setting| setting.section == *section).map(entry));
+        text
+    })
+}
+
+fn entry(setting: &Setting) -> String {
+    let mut text = format!("\n### `{}`\n\n", setting.name);
+    if !setting.flags.is_empty() {
+        _ = writeln!(text, "- command line: {}", options(setting));
+    }
+    _ = writeln!(text, "- takes {}", setting.kind.allowed());
+    if !matches!(setting.kind, Kind::Hook(_)) {
+        _ = writeln!(text, "- default: {}", default(setting));
+    }
+    _ = write!(text, "\n{}\n", setting.description);
+    text
+}
+
+fn options(setting: &Setting) -> String {
+    let meta = match setting.takes {
+        Takes::Nowhere | Takes::Nothing { .. } => String::new(),
+        Takes::Text(meta) | Takes::Whole(meta) | Takes::Mode(meta) | Takes::Several(meta) => {
+            format!(" {meta}")
+        }
+    };
+    let spellings: Vec<String> = setting.flags.iter().map(|flag| format!("`{flag}{meta}`")).collect();
+    spellings.join(", ")
+}
+
+fn default(setting: &Setting) -> String {
+    let literal = match setting.default {
+        Literal::Text(text) => format!("`{text}`"),
+        other => format!("`{other}`"),
+    };
+    match setting.source {
+        Some(Source::Variable(name, _)) => format!("{literal}, or from the environment variable `{name}`"),
+        Some(Source::StartDirectory) => "the directory in which the server is started".into(),
+        None => literal,
+    }
+}
