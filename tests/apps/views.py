@@ -340,7 +340,8 @@ def inputs(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
 def bad_input_sizes(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
     """Which sizes are refused, and how."""
     found = []
-    for size in ("1", 1.5, [], b"1"):
+    sizes: tuple[object, ...] = ("1", 1.5, [], b"1")
+    for size in sizes:
         try:
             environ["wsgi.input"].read(size)
             found.append("accepted")
@@ -356,7 +357,8 @@ def input_has(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
 
 def count_input(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
     """How many bytes came, read in steps, and the sum of their values."""
-    size, total = 0, 0
+    size: int = 0
+    total: int = 0
     while block := environ["wsgi.input"].read(100_000):
         size += len(block)
         total += sum(block)
@@ -377,12 +379,12 @@ def errors(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
 def file(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
     """A file of `size` bytes, from `offset` on.
 
-    `length`: the Content-Length, if any. `memory`: the file has no descriptor. `iterate`: its wrapper is hidden.
+    `length`: the Content-Length, if any. `memory`: it has no descriptor. `iterate`: its wrapper is hidden.
     """
     query = {key: values[0] for key, values in parse_qs(environ["QUERY_STRING"]).items()}
     content = (bytes(range(251)) * (int(query["size"]) // 251 + 1))[: int(query["size"])]
     # Closed by the server: this is what the tests look at.
-    stream: Any = io.BytesIO() if "memory" in query else tempfile.TemporaryFile()  # noqa: SIM115
+    stream: Any = io.BytesIO() if "memory" in query else tempfile.TemporaryFile()
     stream.write(content)
     stream.flush()
     stream.seek(int(query.get("offset", "0")))
