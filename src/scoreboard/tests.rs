@@ -1,3 +1,5 @@
+//! The scoreboard between threads and through a fork.
+
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;

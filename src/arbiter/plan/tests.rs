@@ -1,3 +1,5 @@
+//! Situations, and what the plan makes of them.
+
 use std::collections::HashMap;
 use std::time::Duration;
 
