@@ -3,7 +3,6 @@
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -36,7 +35,7 @@ fn setup(worker: &Bound<'_, PyAny>) -> PyResult<Setup> {
         slot,
         wakeup: duplicate(&worker.getattr("PIPE")?.get_item(0)?)?,
         lifeline: duplicate(&worker.getattr("lifeline")?)?,
-        reactor: Arc::new(reactor_settings(&cfg)?),
+        reactor: reactor_settings(&cfg)?,
         facts: facts(worker, &cfg)?,
         sendfile: setting(&cfg, "sendfile")?,
         // sys.maxsize is how a worker says "never".

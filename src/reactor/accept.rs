@@ -35,7 +35,7 @@ impl Reactor {
     /// Takes connections until one has a complete request.
     pub(super) fn accept(&mut self) -> Option<Exchange> {
         while self.burst > 0 && self.acceptable != 0 && self.accepting == Accepting::Yes {
-            if self.slots.len() >= self.settings.worker_connections && !self.evict_idle() {
+            if self.slots.len() >= self.common.settings.worker_connections && !self.evict_idle() {
                 self.pause(Accepting::Full);
                 return None;
             }

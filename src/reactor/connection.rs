@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crate::net::Stream;
 use crate::proto::http1::{Peer, Refusal, Scan, encode};
@@ -19,7 +20,7 @@ pub enum End {
     Keep,
     /// It is closed when everything has been sent.
     Close,
-    /// It is closed at once, so that the peer sees that something is missing.
+    /// It is closed at once: the peer is gone.
     Cut,
 }
 
@@ -73,7 +74,7 @@ pub enum Closed {
 
 /// An accepted connection.
 pub(super) struct Connection {
-    pub stream: Stream,
+    pub stream: Arc<Stream>,
     pub peer: Option<SocketAddr>,
     /// Which of the listeners took it.
     pub listener: usize,
@@ -101,7 +102,7 @@ const BLOCK: usize = 64 * 1024;
 impl Connection {
     pub fn new(stream: Stream, peer: Option<SocketAddr>, listener: usize) -> Self {
         Self {
-            stream,
+            stream: Arc::new(stream),
             peer,
             listener,
             phase: Phase::Head(Scan::default()),

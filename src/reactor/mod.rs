@@ -15,6 +15,7 @@ mod refuse;
 mod request;
 mod settings;
 mod spool;
+mod understudy;
 
 pub use body::Body;
 pub use connection::{Closed, End};

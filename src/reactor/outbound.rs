@@ -80,6 +80,11 @@ impl Outbound {
         self.pieces.is_empty()
     }
 
+    /// Unsent bytes in memory.
+    pub fn in_memory(&self) -> usize {
+        self.memory
+    }
+
     /// Queues a copy of `bytes`.
     pub fn push(&mut self, bytes: &[u8]) {
         self.memory += bytes.len();

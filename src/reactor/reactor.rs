@@ -17,11 +17,12 @@ use crate::reactor::accept::Accepting;
 use crate::reactor::connection::{Closed, Connection, End, Phase, Progress, Step};
 use crate::reactor::date::DateCache;
 use crate::reactor::deadlines::{Deadlines, Wait};
-use crate::reactor::exchange::Exchange;
+use crate::reactor::exchange::{Common, Exchange};
 use crate::reactor::notice::Notice;
 use crate::reactor::outbound::Flushed;
 use crate::reactor::request::Pool;
 use crate::reactor::settings::ReactorSettings;
+use crate::reactor::understudy::Understudy;
 use crate::sys::clock;
 
 pub(super) enum Slot {
@@ -43,7 +44,7 @@ const LINGER: u64 = 2_000_000_000;
 pub struct Reactor {
     pub(super) poll: Poll,
     events: Events,
-    pub(super) settings: Arc<ReactorSettings>,
+    pub(super) common: Arc<Common>,
     pub(super) listeners: Vec<Listener>,
     pub(super) slots: Slab<Slot>,
     pub(super) deadlines: Deadlines,
@@ -68,22 +69,19 @@ pub struct Reactor {
 
 impl Reactor {
     /// A reactor on `listeners`. Errors: those of making an epoll instance.
-    pub fn new(settings: Arc<ReactorSettings>, listeners: Vec<Listener>) -> io::Result<Self> {
-        let lasts = {
-            let settings = settings.clone();
-            move |wait| match wait {
-                Wait::Idle => settings.keepalive,
-                Wait::Head => settings.header_timeout,
-                Wait::Body => settings.body_timeout,
-                Wait::Send => settings.send_timeout,
-                Wait::Linger => LINGER,
-            }
+    pub fn new(settings: ReactorSettings, listeners: Vec<Listener>) -> io::Result<Self> {
+        let lasts = |wait| match wait {
+            Wait::Idle => settings.keepalive,
+            Wait::Head => settings.header_timeout,
+            Wait::Body => settings.body_timeout,
+            Wait::Send => settings.send_timeout,
+            Wait::Linger => LINGER,
         };
         let mut reactor = Self {
             poll: Poll::new()?,
             events: Events::with_capacity(256),
             deadlines: Deadlines::new(lasts),
-            settings,
+            common: Arc::new(Common { settings, understudy: Understudy::default() }),
             listeners,
             slots: Slab::new(),
             pool: Pool::default(),
@@ -141,7 +139,7 @@ impl Reactor {
             other => other?,
         }
         self.now = clock::monotonic();
-        self.burst = self.settings.accept_burst;
+        self.burst = self.common.settings.accept_burst;
         self.rested();
         self.dispatch();
         for key in std::mem::take(&mut self.resume) {
@@ -212,11 +210,19 @@ impl Reactor {
         let slot = self.slots.get_mut(key)?;
         let Slot::Here(mut connection) = std::mem::replace(slot, Slot::Out) else { return None };
         connection.queued = false;
-        match connection.advance(&mut self.pool, &self.settings) {
+        match connection.advance(&mut self.pool, &self.common.settings) {
             Step::Ready(request) => {
                 self.deadlines.clear(key);
-                let (settings, draining) = (self.settings.clone(), self.draining);
-                return Some(Exchange { key, connection, request, settings, draining });
+                let (common, draining) = (self.common.clone(), self.draining);
+                return Some(Exchange {
+                    key,
+                    connection,
+                    request,
+                    common,
+                    lent: false,
+                    sent_at: 0,
+                    draining,
+                });
             }
             Step::Wait(wait, progress) => self.park(key, connection, wait, progress),
             Step::Again => {
@@ -270,7 +276,8 @@ impl Reactor {
     }
 
     /// Takes a served request back.
-    pub fn finish(&mut self, exchange: Exchange, end: End) {
+    pub fn finish(&mut self, mut exchange: Exchange, end: End) {
+        let end = if exchange.reclaim().is_err() { End::Cut } else { end };
         let Exchange { key, mut connection, request, .. } = exchange;
         // A request whose body was not read to its end leaves bytes of it on the connection.
         let end = if request.decoder.is_some() && end == End::Keep { End::Close } else { end };

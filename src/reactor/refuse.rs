@@ -24,7 +24,10 @@ impl Reactor {
 
     /// Takes a request back that the application did not answer: the client gets the server's page. Nothing of a
     /// response may have been sent. The caller logs it.
-    pub fn finish_refused(&mut self, exchange: Exchange, refusal: &Refusal) {
+    pub fn finish_refused(&mut self, mut exchange: Exchange, refusal: &Refusal) {
+        if exchange.reclaim().is_err() {
+            return self.finish(exchange, End::Cut);
+        }
         let Exchange { key, connection, request, .. } = exchange;
         self.pool.give(request);
         self.send_page(key, connection, refusal);

@@ -181,7 +181,8 @@ fn refused(exchange: Exchange, refusal: Refusal) -> Served {
 fn conclude(py: Python<'_>, ended: Ended, result: Result<(End, Option<Flaw>), Abort>) -> Served {
     let mut served = Served {
         exchange: ended.exchange,
-        outcome: Outcome::Responded(End::Cut),
+        // An unfinished body shows that something is missing: no last chunk, or fewer bytes than announced.
+        outcome: Outcome::Responded(End::Close),
         code: ended.code,
         sent: ended.sent,
         error: None,

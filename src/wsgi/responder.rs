@@ -115,7 +115,7 @@ impl Responder {
         let date = date.as_ref().expect("installed with the response");
         let keep = || Box::new(PyBackedBytes::from(block.clone())) as _;
         response.write(declared, scratch, date, block.as_bytes(), last, keep)?;
-        if response.exchange().is_full() {
+        if response.exchange_mut().is_full()? {
             drop(live);
             self.wait_for_room(py)?;
         }

@@ -138,7 +138,7 @@ impl Response {
         if size < block.len() {
             return self.exchange.send_copied(&scratch.head, &block[..size]);
         }
-        self.exchange.send(&scratch.head, block, tail, keep)
+        self.exchange.send(&scratch.head, block, tail, !last, keep)
     }
 
     /// How many bytes of a file the response wants: what its `Content-Length` allows, and none if it has no body.
