@@ -75,7 +75,7 @@ fn what_an_option_takes_fits_the_kind() {
     for setting in SETTINGS {
         let fits = match setting.takes {
             Takes::Nowhere => true,
-            Takes::Nothing { .. } => setting.kind == Kind::Bool,
+            Takes::Nothing { .. } => matches!(setting.kind, Kind::Bool | Kind::OptionalBool),
             Takes::Whole(_) | Takes::Mode(_) => setting.kind == Kind::Count,
             Takes::Several(_) => setting.kind == Kind::List,
             Takes::Text(_) => !matches!(setting.kind, Kind::Bool | Kind::Count | Kind::List | Kind::Hook(_)),
@@ -134,7 +134,8 @@ fn counts_are_read_as_python_reads_numbers() {
 #[test]
 fn booleans_are_never_numbers() {
     assert_eq!(check("preload_app", "TRUE "), Ok(Value::Bool(true)));
-    assert_eq!(check("preload_app", Raw::None), Ok(Value::None));
+    assert_eq!(check("preload_app", Raw::None), Ok(Value::Bool(false)));
+    assert_eq!(check("sendfile", Raw::None), Ok(Value::None));
     assert_eq!(check("preload_app", "yes"), Err("Invalid boolean: yes".into()));
     assert_eq!(check("preload_app", Raw::Int(1)), Err("Invalid type for casting: 1".into()));
 }
