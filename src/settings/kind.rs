@@ -228,7 +228,7 @@ fn prefix_length(address: IpAddr, size: &str) -> Option<u8> {
 fn directory(raw: &Raw, start: &Path) -> Result<Value, Fault> {
     let given = string(raw)?;
     let absolute = normal(&start.join(given));
-    if !absolute.exists() {
+    if !absolute.is_dir() {
         return Err(Fault::of_value(format!("can't chdir to {}", quote(given))));
     }
     // Both parts were text, so the whole is.

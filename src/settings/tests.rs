@@ -176,6 +176,7 @@ fn directories_exist_and_become_absolute() {
     assert_eq!(check("chdir", "./bin/../lib"), Ok(Value::Text("/usr/lib".into())));
     assert_eq!(check("chdir", "/tmp"), Ok(Value::Text("/tmp".into())));
     assert_eq!(check("chdir", "nosuch"), Err("can't chdir to 'nosuch'".into()));
+    assert_eq!(check("chdir", "/dev/null"), Err("can't chdir to '/dev/null'".into()));
 }
 
 #[test]
