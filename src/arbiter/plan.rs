@@ -13,18 +13,15 @@ use super::children::{Child, Children, Time};
 use super::line::{Level, Line};
 use crate::scoreboard::Snapshot;
 use crate::sys::fork::Exit;
+use stop::Stop;
 
 mod deaths;
+mod stop;
 #[cfg(test)]
 mod tests;
 
 /// How long a worker may take to die of SIGABRT before it gets SIGKILL.
 const ABORT_GRACE: Duration = Duration::from_secs(1);
-/// What remains of `graceful_timeout` once a graceful stop has been made a quick one.
-const QUICK_GRACE: Duration = Duration::from_secs(2);
-/// How long the arbiter waits for killed workers to be gone.
-const KILL_GRACE: Duration = Duration::from_secs(1);
-
 /// The settings that decide about workers. They may change with every reload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -88,15 +85,6 @@ pub enum Action {
 enum Course {
     Serve,
     Stop(Stop),
-}
-
-#[derive(Debug)]
-struct Stop {
-    quick: bool,
-    killed: bool,
-    until: Time,
-    status: i32,
-    reason: Option<&'static str>,
 }
 
 /// The arbiter's mind.
@@ -169,25 +157,6 @@ impl Plan {
         }
     }
 
-    /// Stops everything; the arbiter will end with this status. Has no effect when it is stopping already.
-    pub fn stop(
-        &mut self,
-        quick: bool,
-        status: i32,
-        reason: Option<&'static str>,
-        limits: &Limits,
-        now: Time,
-    ) -> Vec<Action> {
-        if matches!(self.course, Course::Stop(_)) {
-            return Vec::new();
-        }
-        let until = now + limits.graceful_timeout;
-        self.course = Course::Stop(Stop { quick, killed: false, until, status, reason });
-        let mut actions = vec![Action::CloseListeners];
-        actions.extend(self.tell_all(if quick { Signal::SIGQUIT } else { Signal::SIGTERM }, now));
-        actions
-    }
-
     /// What is due now. Empty: nothing before `deadline`, unless something happens.
     pub fn settle(&mut self, limits: &Limits, now: Time) -> Vec<Action> {
         match &mut self.course {
@@ -249,26 +218,6 @@ impl Plan {
         std::iter::once(Action::ReopenLogs).chain(workers).collect()
     }
 
-    /// INT or QUIT during a stop.
-    fn hurry(&mut self, now: Time) -> Vec<Action> {
-        let Course::Stop(stop) = &mut self.course else { return Vec::new() };
-        stop.until = stop.until.min(now + QUICK_GRACE);
-        if std::mem::replace(&mut stop.quick, true) {
-            return Vec::new();
-        }
-        let mut actions = vec![Action::Log(Line::new(Level::Info, "Quick shutdown requested", []))];
-        actions.extend(self.tell_all(Signal::SIGQUIT, now));
-        actions
-    }
-
-    fn tell_all(&mut self, signal: Signal, now: Time) -> Vec<Action> {
-        let tell = |child: &mut Child| {
-            child.leaving.get_or_insert(now);
-            Action::Signal(child.pid, signal)
-        };
-        self.children.iter_mut().map(tell).collect()
-    }
-
     /// Workers that have been busy with one request for longer than `timeout`: SIGABRT, then SIGKILL. A worker that boots is
     /// never late.
     fn abort_late(&mut self, limits: &Limits, now: Time) -> Vec<Action> {
@@ -291,7 +240,8 @@ impl Plan {
     /// Workers that were told to leave, have no request to finish, and are still there after `graceful_timeout`: SIGKILL.
     fn kill_stuck(&mut self, limits: &Limits, now: Time) -> Vec<Action> {
         let stuck = |child: &&mut Child| stuck_at(child, limits).is_some_and(|moment| now >= moment);
-        self.children.iter_mut().filter(stuck).map(kill).collect()
+        let end = |child: &mut Child| [overdue(child.pid), kill(child)];
+        self.children.iter_mut().filter(stuck).flat_map(end).collect()
     }
 
     /// Once every worker of a new generation has booted the others may go. Those of an older one that have not booted are of no use.
@@ -341,24 +291,6 @@ impl Plan {
     }
 }
 
-impl Stop {
-    fn settle(&mut self, children: &Children, now: Time) -> Vec<Action> {
-        if children.is_empty() || self.killed && now >= self.until {
-            return vec![Action::Halt { status: self.status, reason: self.reason }];
-        }
-        if now < self.until {
-            return Vec::new();
-        }
-        self.killed = true;
-        self.until = now + KILL_GRACE;
-        children.iter().map(|child| Action::Signal(child.pid, Signal::SIGKILL)).collect()
-    }
-
-    fn deadline(&self) -> Time {
-        self.until
-    }
-}
-
 /// It counts towards the number of workers: of the current generation and not about to leave.
 fn fresh(child: &Child, generation: u64) -> bool {
     child.generation == generation && child.stays() && !child.seen.retiring
@@ -367,6 +299,11 @@ fn fresh(child: &Child, generation: u64) -> bool {
 fn kill(child: &mut Child) -> Action {
     child.killed = true;
     Action::Signal(child.pid, Signal::SIGKILL)
+}
+
+fn overdue(pid: i32) -> Action {
+    let text = "Worker (pid:%s) has not left within graceful_timeout and is killed.";
+    Action::Log(Line::new(Level::Warning, text, [pid.into()]))
 }
 
 /// When a leaving worker counts as stuck. One with a request has until its `timeout`.

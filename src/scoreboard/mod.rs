@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::Ordering::{Relaxed, Release, SeqCst};
 
 use crate::sys::mmap::SharedWords;
 use crate::sys::pipe;
@@ -179,8 +179,10 @@ impl Slot {
 
     /// The request is done: Busy -> Idle, and one more is counted.
     pub fn end(&self) {
-        self.words()[REQUESTS].fetch_add(1, Relaxed);
-        self.change(State::Idle);
+        let words = self.words();
+        // Without a locked instruction: a slot is written by one thread at a time, and nobody waits for a worker to become idle.
+        words[REQUESTS].store(words[REQUESTS].load(Relaxed) + 1, Relaxed);
+        words[STATE].store(State::Idle as u64, Release);
     }
 
     /// The worker has served `max_requests`: it goes on serving until the arbiter, having booted a replacement, sends it TERM.
