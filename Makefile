@@ -27,7 +27,8 @@ help:
 	@echo 'make check   what CI runs: formatting, lints, types, generated files, then all tests'
 	@echo 'make bench   rgunicorn beside other servers'
 	@echo 'make wheel   a wheel in dist/'
-	@echo 'make fuzz    random requests, $(FUZZ_SECONDS) seconds a target'
+	@echo 'make fuzz    random bytes for the parsers, $(FUZZ_SECONDS) seconds each'
+	@echo 'make docs    write docs/settings.md anew'
 	@echo 'make clean   remove what the above has made'
 
 serve: build
@@ -55,20 +56,25 @@ lint: build
 	$(BIN)/mypy --strict python/rgunicorn
 	$(BIN)/stubtest rgunicorn._native
 	$(BIN)/pytest -q tests/test_layout.py
-	$(BIN)/python tests/generated.py --check
+	$(BIN)/python -m rgunicorn.config --markdown | diff docs/settings.md -
 
-# Writes the generated files anew: docs/settings.md.
+# Writes the generated files anew.
 docs: build
-	$(BIN)/python tests/generated.py
+	$(BIN)/python -m rgunicorn.config --markdown > docs/settings.md
 
 bench: build
+	benches/setup.sh
 	$(BIN)/python benches/run.py $(BENCH_FLAGS)
 
 wheel: $(VENV)/.installed
 	$(BIN)/maturin build --release --out dist
 
-fuzz: build
-	$(BIN)/python tests/fuzz_wire.py --seconds $(FUZZ_SECONDS)
+fuzz:
+	@cargo +nightly fuzz --version >/dev/null 2>&1 || \
+		{ echo >&2 'first: rustup toolchain install nightly && cargo install cargo-fuzz'; exit 1; }
+	for target in $$(cargo +nightly fuzz list); do \
+		cargo +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+	done
 
 clean:
 	rm -rf $(VENV) dist target

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 
 import pytest
@@ -33,7 +33,7 @@ Servers = Callable[[str], Server]
 
 
 @pytest.fixture(scope="module")
-def servers(serve_module: Serve) -> Iterator[Servers]:
+def servers(serve_module: Serve) -> Servers:
     """Each configuration of the table, started when its first case comes."""
     started: dict[str, Server] = {}
 
@@ -43,7 +43,7 @@ def servers(serve_module: Serve) -> Iterator[Servers]:
             started[name] = serve_module("echo:app", *flags, config=config, env=env)
         return started[name]
 
-    yield named
+    return named
 
 
 def check(case: Case, response: Response) -> None:
@@ -109,7 +109,7 @@ def next_request(case: Case) -> bytes:
 
 
 def check_end(case: Case, connection: Connection, sent: bool) -> None:
-    """The connection answers a further request, or ends, as the case says. `sent`: the request is out already."""
+    """A further request is answered, or the connection ends. `sent`: that request is out already."""
     if not case.persists:
         connection.assert_closed()
         return

@@ -10,7 +10,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from rgunicorn import util
 from rgunicorn._native import (
@@ -33,7 +33,7 @@ class Setting:
         self._spec = spec
         self.name: str = spec.name
         self.section: str = spec.section
-        self.source = "the default"
+        self.source = spec.default_source(util.START_DIRECTORY) or "the default"
         self.default: Any = self._initial()
         self.value: Any = self.default
 
@@ -43,7 +43,6 @@ class Setting:
         try:
             return self._spec.default_value(util.START_DIRECTORY)
         except (ValueError, TypeError) as error:
-            self.source = self._spec.default_source or self.source
             raise ConfigError(self.blame(error)) from error
 
     @property
@@ -65,7 +64,7 @@ class Setting:
         self.value = self._spec.check(val, util.START_DIRECTORY)
 
     def blame(self, reason: object, source: str | None = None) -> str:
-        """One line for the user: what is wrong with this setting, where it comes from, and what is allowed."""
+        """One line for the user: what is wrong, with which setting, from where, and what is allowed."""
         return f"{reason} ({self.name} from {source or self.source}; allowed: {self._spec.allowed})"
 
     def __repr__(self) -> str:
@@ -73,7 +72,7 @@ class Setting:
 
 
 class Config:
-    """Every setting as an attribute. They are changed by `set`; attributes of other names may be assigned freely."""
+    """Every setting as an attribute, changed by `set` alone. Attributes of other names are free."""
 
     settings: dict[str, Setting]
 
@@ -85,7 +84,7 @@ class Config:
         self.env_orig = os.environ.copy()
 
     def __getattr__(self, name: str) -> Any:
-        # Asked only when nothing else has the name; `settings` itself is missing while an instance is being copied.
+        # Asked only when nothing else has the name; `settings` is missing while an instance is being copied.
         if name == "settings" or name not in self.settings:
             raise AttributeError(f"No configuration setting for: {name}")
         return self.settings[name].get()
@@ -144,7 +143,8 @@ class Config:
     def worker_class(self) -> Any:
         """The worker class, set up. Raises RuntimeError if there is none of that name."""
         uri = self._worker_uri
-        wanted = self.settings["threads" if uri == "gthread" else "worker_class"]
+        named = self.settings["worker_class"]
+        wanted = named if uri == named.get() else self.settings["threads"]
         try:
             worker_class = util.load_class(uri)
         except RuntimeError as error:
@@ -169,7 +169,7 @@ class Config:
         for entry in raw_env.get():
             name, equals, value = entry.partition("=")
             if not equals:
-                raise RuntimeError(f"environment setting {entry!r} invalid ({raw_env.name} from {raw_env.source})")
+                raise RuntimeError(f"environment setting {entry!r} invalid (raw_env from {raw_env.source})")
             pairs[name] = value
         return pairs
 
@@ -190,24 +190,25 @@ class Config:
 
 
 class CommandLineParser:
-    """Reads command lines into namespaces with one attribute for each setting: None where it was not given."""
+    """Reads command lines into namespaces with one attribute for each setting, None where not given."""
 
     def __init__(self, prog: str) -> None:
         self.prog = prog
 
     def parse_args(self, args: Sequence[str] | None = None, origin: str | None = None) -> argparse.Namespace:
-        """Read `args`, or the program's own arguments. A mistake, which is said to be in `origin`, ends the program."""
+        """Read `args`, or the program's own. A mistake ends the program and is said to be in `origin`."""
         try:
             line = parse_command_line(self.prog, list(sys.argv[1:] if args is None else args))
         except CommandLineEnd as end:
-            self._exit(*end.args, origin=origin)
+            status, text = end.args
+            self._exit(status, text, origin)
         options = argparse.Namespace(**dict.fromkeys((spec.name for spec in setting_specs()), None))
-        for name, value, _ in line.given:
+        for name, value in line.given:
             setattr(options, name, value)
         options.args = line.positionals
         return options
 
-    def _exit(self, status: int, text: str, origin: str | None) -> None:
+    def _exit(self, status: int, text: str, origin: str | None) -> NoReturn:
         if status and origin:
             text = text.replace(": error: ", f": error: in {origin}: ", 1)
         print(text, end="", file=sys.stderr if status else sys.stdout, flush=True)

@@ -16,8 +16,8 @@ from typing import Any
 
 from rgunicorn.errors import AppImportError
 
-# A TCP host and port, the path of a Unix socket, or an inherited file descriptor.
-Address = tuple[str, int] | str | int
+# A TCP host and port, or the path of a Unix socket.
+Address = tuple[str, int] | str
 
 # The worker classes that have a short name.
 WORKER_CLASSES = {"sync": "rgunicorn.workers.sync.SyncWorker"}
@@ -36,7 +36,7 @@ DEFAULT_PORT = "8000"
 
 
 def getcwd() -> str:
-    """The current directory as the user's shell names it: `$PWD`, with its symbolic links, if that is the same."""
+    """The current directory by the name the shell has for it: `$PWD`, with its links, if it is the same."""
     directory = os.getcwd()
     shell = os.environ.get("PWD")
     try:
@@ -64,7 +64,7 @@ def parse_address(netloc: str, default_port: str = DEFAULT_PORT) -> Address:
     if unix:
         return netloc[unix.end() :]
     if netloc.startswith("fd://"):
-        return _descriptor(netloc[len("fd://") :])
+        raise RuntimeError(f"{netloc!r}: inherited sockets are not part of this version of rgunicorn")
     host, port = _host_and_port(netloc.removeprefix("tcp://"), default_port)
     try:
         number = int(port)
@@ -73,13 +73,6 @@ def parse_address(netloc: str, default_port: str = DEFAULT_PORT) -> Address:
     if not 0 <= number <= 65535:
         raise RuntimeError(f"{port!r} is not a valid port number.")
     return host.lower(), number
-
-
-def _descriptor(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise RuntimeError(f"{text!r} is not a valid file descriptor.") from None
 
 
 def _host_and_port(netloc: str, default_port: str) -> tuple[str, str]:
@@ -94,16 +87,19 @@ def _host_and_port(netloc: str, default_port: str) -> tuple[str, str]:
 
 
 def load_class(uri: str | type, section: str = "gunicorn.workers") -> Any:
-    """The class that a setting names. `section` is the entry point group that may know it. Raises RuntimeError."""
+    """The class that a setting names. `section` is the entry point group to ask. Raises RuntimeError."""
     if isinstance(uri, type):
         return uri
     if uri in MISSING_WORKER_CLASSES:
         available = ", ".join(WORKER_CLASSES)
-        raise RuntimeError(f"worker class {uri!r} is not part of this version of rgunicorn; available: {available}")
+        missing = f"worker class {uri!r} is not part of this version of rgunicorn"
+        raise RuntimeError(f"{missing}; available: {available}")
     try:
         return _named_class(uri, section)
     except Exception:
-        raise RuntimeError(f"class uri {uri!r} invalid or not found: \n\n[{traceback.format_exc()}]") from None
+        raise RuntimeError(
+            f"class uri {uri!r} invalid or not found: \n\n[{traceback.format_exc()}]"
+        ) from None
 
 
 def _named_class(uri: str, section: str) -> Any:

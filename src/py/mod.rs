@@ -3,6 +3,7 @@
 use pyo3::prelude::*;
 
 mod arbiter;
+mod listener;
 mod settings;
 mod worker;
 
@@ -10,6 +11,7 @@ mod worker;
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     settings::register(module)?;
+    listener::register(module)?;
     arbiter::register(module)?;
     worker::register(module)
 }

@@ -70,10 +70,10 @@ impl SettingSpec {
         matches!(self.0.kind, Kind::Hook(_))
     }
 
-    /// Where the default comes from besides the table, in words, or `None`.
-    #[getter]
-    fn default_source(&self) -> Option<String> {
-        self.0.source.map(settings::Source::named)
+    /// Where the default comes from if not from the table, in words: `the environment variable PORT`.
+    fn default_source(&self, start_directory: PathBuf) -> Option<String> {
+        let surroundings = Surroundings { variable: &variable, start_directory: &start_directory };
+        self.0.source.filter(|source| source.raw(&surroundings).is_some()).map(settings::Source::named)
     }
 
     /// The checked value. Raises `ValueError` or `TypeError` with Gunicorn's text. Paths are relative to
@@ -97,8 +97,8 @@ impl SettingSpec {
 /// What a command line gives: values that are not yet checked.
 #[pyclass(frozen, get_all, module = "rgunicorn._native")]
 struct CommandLine {
-    /// `(name of the setting, value, spelling of its options)`.
-    given: Vec<(&'static str, Py<PyAny>, String)>,
+    /// `(name of the setting, value)`.
+    given: Vec<(&'static str, Py<PyAny>)>,
     /// What is not an option; the first is the application.
     positionals: Vec<String>,
 }
@@ -119,7 +119,7 @@ fn parse_command_line(py: Python<'_>, program: &str, arguments: Vec<OsString>) -
     })?;
     let mut given = Vec::with_capacity(line.given.len());
     for (setting, raw) in line.given {
-        given.push((setting.name, plain(py, raw)?.unbind(), setting.spelling()));
+        given.push((setting.name, plain(py, raw)?.unbind()));
     }
     Ok(CommandLine { given, positionals: line.positionals })
 }
@@ -178,7 +178,8 @@ fn imported<'py>(path: &str, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
 }
 
 fn raw(kind: Kind, given: &Bound<'_, PyAny>) -> PyResult<Raw> {
-    if given.is_none() {
+    // Whatever is false in Python is an empty list: configs say `raw_env = {}`.
+    if given.is_none() || (kind == Kind::List && !given.is_truthy()?) {
         return Ok(Raw::None);
     }
     // A bool is an int in Python, so it is asked first.
@@ -195,7 +196,7 @@ fn raw(kind: Kind, given: &Bound<'_, PyAny>) -> PyResult<Raw> {
         return Ok(Raw::Text(text.to_str()?.to_owned()));
     }
     if is_sequence(given) {
-        let items: PyResult<Vec<Raw>> = given.try_iter()?.map(|item| raw(kind, &item?)).collect();
+        let items: PyResult<Vec<Raw>> = given.try_iter()?.map(|item| raw(Kind::Text, &item?)).collect();
         return items.map(Raw::List);
     }
     opaque(nature(kind, given)?, given)

@@ -1,1 +1,27 @@
-//! The event loop: owns every socket of a worker process. No Python.
+//! The event loop: owns every socket of a worker process. It accepts, reads, parses, enforces limits and deadlines,
+//! hands out complete requests as [`Exchange`]s and sends what is left of responses. No Python, no locks, no logs.
+
+mod body;
+mod connection;
+mod date;
+mod deadlines;
+mod exchange;
+mod notice;
+mod outbound;
+#[allow(clippy::module_inception)]
+mod reactor;
+mod request;
+mod settings;
+mod spool;
+
+pub use body::Body;
+pub use connection::{Closed, End};
+pub use date::DateCache;
+pub use deadlines::Wait;
+pub use exchange::{BodyError, Exchange};
+pub use notice::Notice;
+pub use outbound::Payload;
+pub use reactor::Reactor;
+pub use request::Request;
+pub use settings::ReactorSettings;
+pub use spool::SpoolSettings;

@@ -42,7 +42,7 @@ pub enum End {
 /// Reads the arguments, without the program's name. `program` is the name for usage and messages.
 pub fn parse(program: &str, arguments: &[OsString]) -> Result<CommandLine, End> {
     let command = command(program);
-    let line = std::iter::once(OsString::from(program)).chain(arguments.iter().cloned());
+    let line = std::iter::once(OsString::from(program)).chain(arguments.iter().map(shielded));
     let matches =
         command.try_get_matches_from(line).map_err(|error| mistake::end(program, arguments, &error))?;
     let refuse = |text: String| End::Mistake(mistake::message(program, &text));
@@ -52,6 +52,35 @@ pub fn parse(program: &str, arguments: &[OsString]) -> Result<CommandLine, End> 
         given.push((setting, value(&matches, setting).map_err(refuse)?));
     }
     Ok(CommandLine { given, positionals })
+}
+
+/// Stands before an argument that looks like an option to clap but not to argparse. No argument can hold it.
+const SHIELD: char = '\0';
+
+/// As argparse, takes an argument with a space in it as text even if it begins with a hyphen, unless an option begins
+/// like it: `--access-logformat "- %(h)s"`.
+fn shielded(argument: &OsString) -> OsString {
+    match argument.to_str() {
+        Some(text) if text.starts_with('-') && text.contains(' ') && !begins_like_an_option(text) => {
+            OsString::from(format!("{SHIELD}{text}"))
+        }
+        _ => argument.clone(),
+    }
+}
+
+fn begins_like_an_option(text: &str) -> bool {
+    let long = text.split('=').next().unwrap_or(text);
+    let mut flags = SETTINGS.iter().flat_map(|setting| setting.flags);
+    flags.any(|flag| match flag.starts_with("--") {
+        true => long.starts_with("--") && flag.starts_with(long),
+        false => text.starts_with(flag),
+    })
+}
+
+/// The texts given for one clap argument.
+fn texts(matches: &ArgMatches, name: &str) -> Vec<String> {
+    let given = matches.get_many::<String>(name).into_iter().flatten();
+    given.map(|text| text.strip_prefix(SHIELD).unwrap_or(text).to_owned()).collect()
 }
 
 /// The command as clap knows it: one argument for each setting that has flags.
@@ -111,7 +140,8 @@ fn spelled(arg: Arg, flag: &'static str) -> Arg {
 fn help(setting: &Setting) -> String {
     match setting.default {
         Literal::None => setting.summary().to_owned(),
-        Literal::List([]) => format!("{} [none]", setting.summary()),
+        Literal::List([]) => setting.summary().to_owned(),
+        Literal::List(items) => format!("{} [{}]", setting.summary(), items.join(", ")),
         default => format!("{} [{default}]", setting.summary()),
     }
 }
@@ -125,7 +155,7 @@ fn value(matches: &ArgMatches, setting: &Setting) -> Result<Raw, String> {
     if let Takes::Nothing { stores } = setting.takes {
         return Ok(Raw::Bool(stores));
     }
-    let mut texts: Vec<String> = matches.get_many(setting.name).into_iter().flatten().cloned().collect();
+    let mut texts = texts(matches, setting.name);
     if let Takes::Several(_) = setting.takes {
         return Ok(Raw::List(texts.into_iter().map(Raw::Text).collect()));
     }
@@ -144,7 +174,7 @@ fn value(matches: &ArgMatches, setting: &Setting) -> Result<Raw, String> {
 /// The first run of arguments that are not options. A second run, behind further options, is refused as argparse
 /// does: it is usually a value whose option was forgotten.
 fn positionals(matches: &ArgMatches) -> Result<Vec<String>, String> {
-    let texts: Vec<String> = matches.get_many(POSITIONALS).into_iter().flatten().cloned().collect();
+    let texts = texts(matches, POSITIONALS);
     let places: Vec<usize> = matches.indices_of(POSITIONALS).into_iter().flatten().collect();
     match places.windows(2).position(|pair| pair[1] != pair[0] + 1) {
         Some(last) => Err(format!("unrecognized arguments: {}", texts[last + 1..].join(" "))),

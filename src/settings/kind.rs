@@ -3,7 +3,7 @@
 //! The rules and the wording of the faults are Gunicorn's validators'. The one who reports a fault adds which setting
 //! it was, where the value came from and [`Kind::allowed`].
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Component, Path, PathBuf};
 
 use ipnet::IpNet;
@@ -21,7 +21,7 @@ pub enum Kind {
     Bool,
     /// A whole number, 0 or more, also as text.
     Count,
-    /// Any number of texts; one text is a list of one.
+    /// Any number of texts; one text is a list of one, nothing an empty list.
     List,
     /// One text of parts separated by commas.
     Csv,
@@ -163,7 +163,7 @@ fn count(raw: &Raw) -> Result<Value, Fault> {
 
 fn list(raw: &Raw) -> Result<Value, Fault> {
     let items = match raw {
-        Raw::None | Raw::Bool(false) | Raw::Int(0) => &[],
+        Raw::None => &[],
         Raw::Text(text) if text.is_empty() => &[],
         Raw::List(items) => items.as_slice(),
         single => std::slice::from_ref(single),
@@ -174,12 +174,7 @@ fn list(raw: &Raw) -> Result<Value, Fault> {
 }
 
 fn csv(raw: &Raw) -> Result<Vec<String>, Fault> {
-    let falsy = match raw {
-        Raw::None | Raw::Bool(false) | Raw::Int(0) => true,
-        Raw::List(items) => items.is_empty(),
-        _ => false,
-    };
-    if falsy {
+    if *raw == Raw::None {
         return Ok(Vec::new());
     }
     let parts = string(raw)?.split(',').map(str::trim).filter(|part| !part.is_empty());
@@ -195,7 +190,7 @@ fn networks(raw: &Raw) -> Result<Value, Fault> {
 }
 
 /// One entry of an allow list: an address (a network of one) or a network, its size as a prefix length or as an IPv4
-/// netmask. Host bits are refused, as Python's `ipaddress.ip_network` does.
+/// netmask or host mask. Host bits are refused, as Python's `ipaddress.ip_network` does.
 pub fn network(entry: &str) -> Result<IpNet, Fault> {
     let unknown =
         || Fault::of_value(format!("{} does not appear to be an IPv4 or IPv6 network", quote(entry)));
@@ -221,16 +216,15 @@ fn prefix_length(address: IpAddr, size: &str) -> Option<u8> {
     if size.bytes().all(|byte| byte.is_ascii_digit()) {
         return size.parse().ok();
     }
-    match (address, size.parse().ok()?) {
-        (IpAddr::V4(_), mask @ IpAddr::V4(_)) => ipnet::ip_mask_to_prefix(mask).ok(),
-        _ => None,
-    }
+    let mask: Ipv4Addr = size.parse().ok().filter(|_| address.is_ipv4())?;
+    ipnet::ipv4_mask_to_prefix(mask).or_else(|_| ipnet::ipv4_mask_to_prefix(!mask)).ok()
 }
 
 fn directory(raw: &Raw, start: &Path) -> Result<Value, Fault> {
-    let absolute = normal(&start.join(string(raw)?));
+    let given = string(raw)?;
+    let absolute = normal(&start.join(given));
     if !absolute.exists() {
-        return Err(Fault::of_value(format!("can't chdir to {}", quote(&raw.to_string()))));
+        return Err(Fault::of_value(format!("can't chdir to {}", quote(given))));
     }
     // Both parts were text, so the whole is.
     Ok(Value::Text(absolute.to_string_lossy().into_owned()))

@@ -149,7 +149,8 @@ impl Setting {
 }
 
 impl Source {
-    fn raw(self, surroundings: &Surroundings<'_>) -> Option<Raw> {
+    /// What the source gives, if it is there.
+    pub fn raw(self, surroundings: &Surroundings<'_>) -> Option<Raw> {
         match self {
             Source::Variable(name, form) => (surroundings.variable)(name).map(|text| form.read(&text)),
             Source::StartDirectory => Some(Raw::Text(surroundings.start_directory.to_str()?.to_owned())),

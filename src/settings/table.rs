@@ -40,7 +40,7 @@ Used when the command line names no application.",
         kind: Kind::List,
         default: Literal::List(&["127.0.0.1:8000"]),
         source: Some(Source::Variable("PORT", Form::Port)),
-        description: "Where to listen: `HOST`, `HOST:PORT`, `[V6]:PORT`, `:PORT`, `unix:PATH` or `fd://NUMBER`.
+        description: "Where to listen: `HOST`, `HOST:PORT`, `[V6]:PORT`, `:PORT` or `unix:PATH`.
 
 May be given several times. With the environment variable `PORT` set, the default is that port at every IPv4 address.",
     },

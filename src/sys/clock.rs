@@ -21,3 +21,25 @@ fn nanoseconds(clock: ClockId) -> u64 {
     let time = clock_gettime(clock).expect("the clock exists");
     time.tv_sec() as u64 * 1_000_000_000 + time.tv_nsec() as u64
 }
+
+/// A moment of the calendar in the machine's own time zone, as the access log shows it:
+/// `[20/Nov/2026:04:38:51 +0000]`.
+pub fn local_time(seconds: u64) -> String {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let seconds = seconds as libc::time_t;
+    // SAFETY: zeroed memory is a valid tm; localtime_r fills it and keeps no pointer.
+    let time = unsafe {
+        let mut time: libc::tm = std::mem::zeroed();
+        libc::localtime_r(&seconds, &mut time);
+        time
+    };
+    let month = MONTHS[time.tm_mon.rem_euclid(12) as usize];
+    let (year, offset) = (1900 + i64::from(time.tm_year), time.tm_gmtoff / 60);
+    let sign = if offset < 0 { '-' } else { '+' };
+    let (hours, minutes) = (offset.abs() / 60, offset.abs() % 60);
+    format!(
+        "[{:02}/{month}/{year}:{:02}:{:02}:{:02} {sign}{hours:02}{minutes:02}]",
+        time.tm_mday, time.tm_hour, time.tm_min, time.tm_sec
+    )
+}

@@ -1,1 +1,10 @@
-//! The drivers: who leads the reactor and who runs the application.
+//! The drivers: who leads the reactor and who runs the application. Each is entered from the `run()` of its Python
+//! worker class and returns when the worker should exit.
+
+mod access;
+mod journal;
+mod serve;
+mod setup;
+pub mod sync;
+
+pub use setup::{ListenerSetup, Setup};

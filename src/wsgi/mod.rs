@@ -1,1 +1,22 @@
-//! The bridge between HTTP and a WSGI application (PEP 3333).
+//! The bridge between HTTP and a WSGI application (PEP 3333): one exchange in, one served response out.
+
+mod abort;
+mod call;
+mod environ;
+mod ffi;
+mod file_wrapper;
+mod header_names;
+mod input;
+mod peer_names;
+mod responder;
+mod response;
+mod sendfile;
+mod socket;
+mod start_response;
+
+pub use call::{Bridge, Outcome, Served};
+pub use environ::{ListenerName, ServerFacts};
+pub use file_wrapper::FileWrapper;
+pub use input::Input;
+pub use responder::Responder;
+pub use socket::ClientSocket;

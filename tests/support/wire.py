@@ -239,6 +239,13 @@ class Connection:
             raise BadResponse(f"unasked trailer fields: {trailer!r}")
         return b"".join(parts)
 
+    def read_to(self, end: bytes) -> bytes:
+        """All up to and with `end`."""
+        while end not in self.buffer:
+            self._fill()
+        found, _, self.buffer = self.buffer.partition(end)
+        return found + end
+
     def read_to_end(self) -> bytes:
         """All that comes until the server closes."""
         parts = [self.buffer]
@@ -252,9 +259,15 @@ class Connection:
         self.send(data)
         return self.read_response(data.split(b" ", 1)[0].decode("latin-1"))
 
-    def assert_open(self, host: bytes = b"localhost") -> Response:
+    def assert_open(self) -> Response:
         """The connection persists: a further request on it is answered."""
-        return self.request(b"GET /still-open HTTP/1.1\r\nHost: " + host + b"\r\n\r\n")
+        return self.assert_open_at("/still-open")
+
+    def assert_open_at(self, target: str) -> Response:
+        """The connection persists: a GET of `target` is answered with 200."""
+        response = self.request(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        assert response.status == 200, response
+        return response
 
     def assert_closed(self) -> None:
         """The server ends the connection, and sends nothing before that."""

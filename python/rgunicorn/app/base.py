@@ -1,6 +1,6 @@
-"""Applications: where the configuration comes from, how the WSGI callable is loaded, and how the server is started.
+"""Applications: where the configuration comes from, how the WSGI callable is loaded, how serving starts.
 
-`BaseApplication` is for programs that embed the server: it reads no command line, no file, and no GUNICORN_CMD_ARGS.
+`BaseApplication` is for programs that embed the server: it reads no command line, no file and no variable.
 """
 
 from __future__ import annotations
@@ -55,8 +55,10 @@ class BaseApplication:
         """Start from the defaults."""
         self.cfg = Config(self.usage, prog=self.prog)
 
-    def init(self, parser: CommandLineParser, opts: argparse.Namespace, args: list[str]) -> Mapping[str, Any] | None:
-        """Settings that the application itself brings, for `Application`: weaker than file and command line."""
+    def init(
+        self, parser: CommandLineParser, opts: argparse.Namespace, args: list[str]
+    ) -> Mapping[str, Any] | None:
+        """Settings that an `Application` brings itself: weaker than the file and the command line."""
         raise NotImplementedError
 
     def load_config(self) -> None:
@@ -68,7 +70,7 @@ class BaseApplication:
         raise NotImplementedError
 
     def reload(self) -> None:
-        """Make the configuration again. If that fails the former one stays in force and the exception says why."""
+        """Make the configuration again. If that fails the former one stays, and the exception says why."""
         former, directory = self.cfg, os.getcwd()
         try:
             self.load_default_config()
@@ -112,7 +114,9 @@ class Application(BaseApplication):
         self._apply_options(options, "on the command line")
         self.chdir()
 
-    def init(self, parser: CommandLineParser, opts: argparse.Namespace, args: list[str]) -> Mapping[str, Any] | None:
+    def init(
+        self, parser: CommandLineParser, opts: argparse.Namespace, args: list[str]
+    ) -> Mapping[str, Any] | None:
         """None of its own unless a subclass says so."""
         return None
 
@@ -121,7 +125,7 @@ class Application(BaseApplication):
         util.chdir(self.cfg.chdir)
 
     def load_config_from_file(self, filename: str) -> None:
-        """Apply every global of a configuration file (`PATH`, `file:PATH` or `python:MODULE`) that is a setting."""
+        """Apply every global of a file (`PATH`, `file:PATH` or `python:MODULE`) that is a setting's name."""
         self.load_config_from_module_name_or_filename(filename)
 
     def load_config_from_module_name_or_filename(self, location: str) -> None:
@@ -188,8 +192,8 @@ class Application(BaseApplication):
 
 
 class _ConfigLoader(importlib.machinery.SourceFileLoader):
-    """Compiles the file each time: a cached form might be older than a change made within the same second, and
-    nothing shall be written beside the user's file."""
+    """Compiles the file each time: a cached form might be older than a change made within the same second,
+    and nothing shall be written beside the user's file."""
 
     def get_code(self, fullname: str) -> CodeType:
         code = self.source_to_code(self.get_data(self.path), self.path)

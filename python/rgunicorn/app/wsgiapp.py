@@ -1,4 +1,4 @@
-"""The command `rgunicorn`: serves the WSGI application that the command line or the setting `wsgi_app` names."""
+"""The command `rgunicorn`: serves the WSGI application that the command line or `wsgi_app` names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ class WSGIApplication(Application):
 
     app_uri: str | None = None
 
-    def init(self, parser: CommandLineParser, opts: argparse.Namespace, args: list[str]) -> Mapping[str, Any] | None:
+    def init(
+        self, parser: CommandLineParser, opts: argparse.Namespace, args: list[str]
+    ) -> Mapping[str, Any] | None:
         """Remember which application the command line names."""
         self.app_uri = args[0] if args else None
         return {"default_proc_name": self.app_uri} if self.app_uri else None
@@ -36,5 +38,5 @@ class WSGIApplication(Application):
 
 
 def run(prog: str | None = None) -> None:
-    """Run the command. `prog` is its name in usage and messages, if that is not the name it was started by."""
+    """Run the command. `prog` is its name in messages, if that is not the name it was started by."""
     WSGIApplication("%(prog)s [OPTIONS] [APP_MODULE]", prog=prog).run()

@@ -1,0 +1,1 @@
+"""The parts of `run.py`: which servers, which workloads, how one is measured, how it is told."""

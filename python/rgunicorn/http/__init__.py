@@ -1,0 +1,1 @@
+"""HTTP as applications and the server's own Python code see it."""

@@ -1,0 +1,180 @@
+//! Which connection's time is up. Every deadline of one kind lasts equally long, so each kind is a queue in the order
+//! of arrival: setting, moving and clearing one costs a few words, and the head of a queue is always the next one due.
+
+/// What a connection is waiting for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// The next request of a kept-alive connection.
+    Idle,
+    /// The rest of a request's head, or the first byte of a new connection.
+    Head,
+    /// More of a request's body.
+    Body,
+    /// Room to send more of a response.
+    Send,
+    /// The peer's end of stream, after ours.
+    Linger,
+}
+
+const KINDS: [Wait; 5] = [Wait::Idle, Wait::Head, Wait::Body, Wait::Send, Wait::Linger];
+const NONE: u32 = u32::MAX;
+
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    before: u32,
+    after: u32,
+    wait: Option<Wait>,
+    due: u64,
+}
+
+const UNLINKED: Link = Link { before: NONE, after: NONE, wait: None, due: u64::MAX };
+
+#[derive(Clone, Copy, Debug)]
+struct Queue {
+    first: u32,
+    last: u32,
+    /// Nanoseconds; `None` = such a wait never ends, but is still kept in order.
+    lasts: Option<u64>,
+}
+
+/// At most one deadline for each connection, by its key.
+#[derive(Debug)]
+pub struct Deadlines {
+    links: Vec<Link>,
+    queues: [Queue; KINDS.len()],
+}
+
+impl Deadlines {
+    /// `lasts` gives the duration of each kind in nanoseconds, 0 = for ever.
+    pub fn new(lasts: impl Fn(Wait) -> u64) -> Self {
+        let queue =
+            |wait| Queue { first: NONE, last: NONE, lasts: Some(lasts(wait)).filter(|&time| time > 0) };
+        Self { links: Vec::new(), queues: KINDS.map(queue) }
+    }
+
+    /// The connection `key` waits from `now` (nanoseconds) on; an earlier deadline of it is forgotten.
+    pub fn set(&mut self, key: usize, wait: Wait, now: u64) {
+        if key >= self.links.len() {
+            self.links.resize(key + 1, UNLINKED);
+        }
+        self.clear(key);
+        let queue = &mut self.queues[wait as usize];
+        let due = queue.lasts.map_or(u64::MAX, |time| now.saturating_add(time));
+        let (index, last) = (key as u32, queue.last);
+        self.links[key] = Link { before: last, after: NONE, wait: Some(wait), due };
+        queue.last = index;
+        if last == NONE {
+            queue.first = index;
+        } else {
+            self.links[last as usize].after = index;
+        }
+    }
+
+    /// As [`Deadlines::set`], unless the connection is in such a wait already: then that one goes on.
+    pub fn start(&mut self, key: usize, wait: Wait, now: u64) {
+        if self.links.get(key).and_then(|link| link.wait) != Some(wait) {
+            self.set(key, wait, now);
+        }
+    }
+
+    /// The connection waits for nothing.
+    pub fn clear(&mut self, key: usize) {
+        let Some(link) = self.links.get_mut(key) else { return };
+        let Link { before, after, wait: Some(wait), .. } = *link else { return };
+        *link = UNLINKED;
+        let queue = &mut self.queues[wait as usize];
+        match before {
+            NONE => queue.first = after,
+            _ => self.links[before as usize].after = after,
+        }
+        match after {
+            NONE => queue.last = before,
+            _ => self.links[after as usize].before = before,
+        }
+    }
+
+    /// When the next deadline is due, in nanoseconds of the same clock.
+    pub fn next_due(&self) -> Option<u64> {
+        let firsts = self.queues.iter().filter(|queue| queue.lasts.is_some() && queue.first != NONE);
+        firsts.map(|queue| self.links[queue.first as usize].due).min()
+    }
+
+    /// Takes one connection whose deadline is not after `now`.
+    pub fn pop_due(&mut self, now: u64) -> Option<(usize, Wait)> {
+        for wait in KINDS {
+            let first = self.queues[wait as usize].first;
+            if first != NONE && self.links[first as usize].due <= now {
+                self.clear(first as usize);
+                return Some((first as usize, wait));
+            }
+        }
+        None
+    }
+
+    /// The connection that is in such a wait for the longest time.
+    pub fn oldest(&self, wait: Wait) -> Option<usize> {
+        Some(self.queues[wait as usize].first).filter(|&first| first != NONE).map(|first| first as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn deadlines() -> Deadlines {
+        Deadlines::new(|wait| match wait {
+            Wait::Idle => 100,
+            Wait::Head => 10,
+            Wait::Body => 0,
+            Wait::Send => 20,
+            Wait::Linger => 2,
+        })
+    }
+
+    #[test]
+    fn they_come_due_in_order() {
+        let mut deadlines = deadlines();
+        deadlines.set(3, Wait::Idle, 0);
+        deadlines.set(1, Wait::Head, 5);
+        deadlines.set(2, Wait::Head, 7);
+        assert_eq!(deadlines.next_due(), Some(15));
+        assert_eq!(deadlines.pop_due(14), None);
+        assert_eq!(deadlines.pop_due(17), Some((1, Wait::Head)));
+        assert_eq!(deadlines.pop_due(17), Some((2, Wait::Head)));
+        assert_eq!(deadlines.pop_due(17), None);
+        assert_eq!(deadlines.next_due(), Some(100));
+    }
+
+    #[test]
+    fn setting_again_moves_to_the_end_and_starting_again_does_not() {
+        let mut deadlines = deadlines();
+        deadlines.set(1, Wait::Idle, 0);
+        deadlines.set(2, Wait::Idle, 1);
+        deadlines.start(1, Wait::Idle, 50);
+        assert_eq!(deadlines.oldest(Wait::Idle), Some(1));
+        deadlines.set(1, Wait::Idle, 60);
+        assert_eq!(deadlines.oldest(Wait::Idle), Some(2));
+        assert_eq!(deadlines.next_due(), Some(101));
+    }
+
+    #[test]
+    fn clearing_works_anywhere_in_a_queue() {
+        let mut deadlines = deadlines();
+        (0..5).for_each(|key| deadlines.set(key, Wait::Send, key as u64));
+        [2, 0, 4, 4, 9].into_iter().for_each(|key| deadlines.clear(key));
+        assert_eq!(deadlines.pop_due(1000), Some((1, Wait::Send)));
+        assert_eq!(deadlines.pop_due(1000), Some((3, Wait::Send)));
+        assert_eq!(deadlines.pop_due(1000), None);
+        assert_eq!(deadlines.next_due(), None);
+    }
+
+    #[test]
+    fn a_wait_without_end_is_kept_in_order_and_never_due() {
+        let mut deadlines = deadlines();
+        deadlines.set(7, Wait::Body, 0);
+        deadlines.set(8, Wait::Body, 0);
+        assert_eq!(deadlines.next_due(), None);
+        assert_eq!(deadlines.pop_due(u64::MAX - 1), None);
+        assert_eq!(deadlines.oldest(Wait::Body), Some(7));
+    }
+}

@@ -1,0 +1,228 @@
+//! A request taken out of the reactor, with its connection: whoever holds it is the only one to touch that socket.
+//! Responses go straight to the kernel; what it does not take is queued for the reactor.
+
+use std::fs::File;
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::proto::http1::{Head, Refusal, Version};
+use crate::reactor::connection::Connection;
+use crate::reactor::outbound::{Flushed, Payload};
+use crate::reactor::request::Request;
+use crate::reactor::settings::ReactorSettings;
+
+/// A request that is being served. It must go back with [`crate::reactor::Reactor::finish`]; dropped, it closes the
+/// connection.
+pub struct Exchange {
+    pub(super) key: usize,
+    pub(super) connection: Box<Connection>,
+    /// What was asked.
+    pub request: Box<Request>,
+    pub(super) settings: Arc<ReactorSettings>,
+    /// The worker is leaving: no further request on this connection.
+    pub(super) draining: bool,
+}
+
+/// Why the rest of a streamed body cannot be read.
+#[derive(Debug)]
+pub enum BodyError {
+    /// Its bytes are bad.
+    Refused(Refusal),
+    /// The peer closed the connection before its end.
+    Premature,
+    /// The peer was silent for longer than `body_timeout`.
+    Silent,
+    /// The socket failed.
+    Io(io::Error),
+}
+
+impl Exchange {
+    /// The parsed head.
+    pub fn head(&self) -> &Head {
+        &self.request.head
+    }
+
+    /// The method as it was sent.
+    pub fn method(&self) -> &[u8] {
+        self.request.part(self.request.head.method)
+    }
+
+    /// The target as it was sent.
+    pub fn target(&self) -> &[u8] {
+        self.request.part(self.request.head.target)
+    }
+
+    /// Whether the response may have no body because of the method.
+    pub fn is_head_request(&self) -> bool {
+        self.method() == b"HEAD"
+    }
+
+    /// The minor version of the response: 0 to a client of HTTP/1.0, else 1, whatever higher version was named.
+    pub fn response_minor(&self) -> u8 {
+        u8::from(self.request.head.version >= Version::HTTP_11)
+    }
+
+    /// The client's address; `None` on a Unix socket.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        self.connection.peer
+    }
+
+    /// Which listener took the connection, counted from 0.
+    pub fn listener(&self) -> usize {
+        self.connection.listener
+    }
+
+    /// The client's socket.
+    pub fn socket(&self) -> BorrowedFd<'_> {
+        self.connection.stream.as_fd()
+    }
+
+    /// Whether another request may follow on this connection, as far as the request and the service are concerned.
+    pub fn may_persist(&self) -> bool {
+        self.request.head.persist
+            && !self.draining
+            && self.settings.keepalive > 0
+            && self.request.decoder.is_none()
+    }
+
+    /// Sends `lead`, `body` and `tail`. What the kernel does not take is queued: the body by reference, through
+    /// `keep`. Errors: those of the socket.
+    pub fn send(
+        &mut self,
+        lead: &[u8],
+        body: &[u8],
+        tail: &[u8],
+        keep: impl FnOnce() -> Payload,
+    ) -> io::Result<()> {
+        let sent = self.send_now(lead, body, tail)?;
+        if sent == lead.len() + body.len() + tail.len() {
+            return Ok(());
+        }
+        let outbound = &mut self.connection.outbound;
+        outbound.push(&lead[sent.min(lead.len())..]);
+        let sent = sent.saturating_sub(lead.len());
+        if sent < body.len() {
+            outbound.push_shared(keep(), sent);
+        }
+        outbound.push(&tail[sent.saturating_sub(body.len()).min(tail.len())..]);
+        outbound.spill(&self.settings.spool);
+        Ok(())
+    }
+
+    /// Sends two slices, copying what the kernel does not take. For heads and other small things.
+    pub fn send_copied(&mut self, first: &[u8], second: &[u8]) -> io::Result<()> {
+        let sent = self.send_now(first, second, b"")?;
+        let outbound = &mut self.connection.outbound;
+        outbound.push(&first[sent.min(first.len())..]);
+        outbound.push(&second[sent.saturating_sub(first.len()).min(second.len())..]);
+        outbound.spill(&self.settings.spool);
+        Ok(())
+    }
+
+    /// Sends `lead`, then `length` bytes of `file` from `offset` on, without reading them into this process.
+    pub fn send_with_file(&mut self, lead: &[u8], file: File, offset: u64, length: u64) -> io::Result<()> {
+        let outbound = &mut self.connection.outbound;
+        outbound.push(lead);
+        outbound.push_file(Arc::new(file), offset, length);
+        self.flush().map(drop)
+    }
+
+    fn send_now(&mut self, lead: &[u8], body: &[u8], tail: &[u8]) -> io::Result<usize> {
+        if !self.connection.outbound.is_empty() && self.flush()? != Flushed::All {
+            return Ok(0);
+        }
+        let stream = &self.connection.stream;
+        let sent = match (body.is_empty(), tail.is_empty()) {
+            (true, true) => stream.send(lead),
+            (false, true) => stream.send_vectored(&[IoSlice::new(lead), IoSlice::new(body)]),
+            _ => stream.send_vectored(&[IoSlice::new(lead), IoSlice::new(body), IoSlice::new(tail)]),
+        };
+        match sent {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+            other => other,
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<Flushed> {
+        let Connection { outbound, stream, .. } = &mut *self.connection;
+        outbound.flush(stream, usize::MAX)
+    }
+
+    /// Whether so much is unsent that the application must wait with [`Exchange::wait_for_room`].
+    pub fn is_full(&self) -> bool {
+        self.connection.outbound.is_full(&self.settings.spool)
+    }
+
+    /// Waits until enough has been sent. Blocks: the caller must have let go of the interpreter.
+    ///
+    /// Errors: those of the socket; `TimedOut` when the client takes nothing for `send_timeout`.
+    pub fn wait_for_room(&mut self) -> io::Result<()> {
+        let patience = patience(self.settings.send_timeout);
+        while self.is_full() {
+            if !self.connection.stream.wait_writable(patience)? {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// What of a streamed body can be had without waiting: appends it to `out`.
+    /// `Some(true)` = the body has ended, `Some(false)` = there was something, `None` = nothing for now.
+    pub fn read_body(&mut self, out: &mut Vec<u8>) -> Result<Option<bool>, BodyError> {
+        loop {
+            let Some(decoder) = &mut self.request.decoder else { return Ok(Some(true)) };
+            let inbound = &mut self.connection.inbound;
+            let (rules, limit) = (&self.settings.rules, self.settings.limit_request_body);
+            let found = decoder.next(inbound, rules, limit).map_err(BodyError::Refused)?;
+            out.extend_from_slice(&inbound[found.data.clone()]);
+            inbound.drain(..found.consumed);
+            if found.end {
+                self.request.decoder = None;
+                return Ok(Some(true));
+            }
+            if !found.data.is_empty() {
+                return Ok(Some(false));
+            }
+            if found.consumed == 0 && !self.receive_more()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn receive_more(&mut self) -> Result<bool, BodyError> {
+        const BLOCK: usize = 64 * 1024;
+        let mut inbound = std::mem::take(&mut self.connection.inbound);
+        let received = self.connection.receive(&mut inbound, BLOCK);
+        self.connection.inbound = inbound;
+        match received {
+            Ok(received) => Ok(received.is_some()),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(BodyError::Premature),
+            Err(error) => Err(BodyError::Io(error)),
+        }
+    }
+
+    /// Waits until more of a streamed body may be there. Blocks: the caller must have let go of the interpreter.
+    pub fn wait_for_body(&mut self) -> Result<(), BodyError> {
+        match self.connection.stream.wait_readable(patience(self.settings.body_timeout)) {
+            Ok(true) => {
+                self.connection.readable = true;
+                Ok(())
+            }
+            Ok(false) => Err(BodyError::Silent),
+            Err(error) => Err(BodyError::Io(error)),
+        }
+    }
+
+    /// Whether some of a response is still to be sent.
+    pub fn has_unsent(&self) -> bool {
+        !self.connection.outbound.is_empty()
+    }
+}
+
+fn patience(nanoseconds: u64) -> Option<Duration> {
+    (nanoseconds > 0).then(|| Duration::from_nanos(nanoseconds))
+}

@@ -1,0 +1,516 @@
+//! The loop itself: waits for events, accepts, hands out complete requests, sends what is left of responses, and ends
+//! what takes too long. It knows nothing of Python and never blocks but in [`Reactor::poll`].
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+use slab::Slab;
+
+use crate::net::{Listener, Stream};
+use crate::proto::http1::{Refusal, Scan, encode};
+use crate::reactor::connection::{Closed, Connection, End, Phase, Progress, Step};
+use crate::reactor::date::DateCache;
+use crate::reactor::deadlines::{Deadlines, Wait};
+use crate::reactor::exchange::Exchange;
+use crate::reactor::notice::Notice;
+use crate::reactor::outbound::Flushed;
+use crate::reactor::request::{Pool, Request};
+use crate::reactor::settings::ReactorSettings;
+use crate::sys::{clock, epoll};
+
+enum Slot {
+    Here(Box<Connection>),
+    /// An [`Exchange`] holds it.
+    Out,
+}
+
+/// Tokens from here on are listeners, then the caller's own descriptors; below are connections.
+const LISTENERS: usize = usize::MAX - 1024;
+const WATCHED: usize = usize::MAX - 512;
+
+/// Bytes sent on one connection before the others get their turn.
+const FLUSH_TURN: usize = 1 << 20;
+/// How long the peer may take to see the end of a refused request (RFC 9112, section 9.6), in nanoseconds.
+const LINGER: u64 = 2_000_000_000;
+/// How long accepting rests when descriptors have run out, in nanoseconds.
+const EXHAUSTED_PAUSE: u64 = 100_000_000;
+
+/// Every socket of a worker, and what each waits for.
+pub struct Reactor {
+    poll: Poll,
+    events: Events,
+    settings: Arc<ReactorSettings>,
+    listeners: Vec<Listener>,
+    slots: Slab<Slot>,
+    deadlines: Deadlines,
+    pool: Pool,
+    date: DateCache,
+    /// Connections that may have something to read.
+    readable: VecDeque<usize>,
+    /// Connections whose turn of sending ended before the kernel was full.
+    resume: Vec<usize>,
+    /// Listeners on which somebody waits, as bits.
+    acceptable: u64,
+    /// How many connections may still be accepted in this turn.
+    burst: usize,
+    accepting: Accepting,
+    draining: bool,
+    /// The caller's descriptors that became readable, as bits.
+    woken: u64,
+    notices: Vec<Notice>,
+    /// When the events of the last turn were fetched.
+    now: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Accepting {
+    Yes,
+    /// As many connections as are allowed.
+    Full,
+    /// No descriptors, until then.
+    Exhausted(u64),
+    /// Never again.
+    Stopped,
+}
+
+impl Reactor {
+    /// A reactor on `listeners`. Errors: those of making an epoll instance.
+    pub fn new(settings: Arc<ReactorSettings>, listeners: Vec<Listener>) -> io::Result<Self> {
+        let lasts = {
+            let settings = settings.clone();
+            move |wait| match wait {
+                Wait::Idle => settings.keepalive,
+                Wait::Head => settings.header_timeout,
+                Wait::Body => settings.body_timeout,
+                Wait::Send => settings.send_timeout,
+                Wait::Linger => LINGER,
+            }
+        };
+        let mut reactor = Self {
+            poll: Poll::new()?,
+            events: Events::with_capacity(256),
+            deadlines: Deadlines::new(lasts),
+            settings,
+            listeners,
+            slots: Slab::new(),
+            pool: Pool::default(),
+            date: DateCache::default(),
+            readable: VecDeque::new(),
+            resume: Vec::new(),
+            acceptable: 0,
+            burst: 0,
+            accepting: Accepting::Stopped,
+            draining: false,
+            woken: 0,
+            notices: Vec::new(),
+            now: clock::monotonic(),
+        };
+        reactor.accept_again()?;
+        Ok(reactor)
+    }
+
+    /// Also waits for `fd` to become readable or to be closed; [`Reactor::take_woken`] tells. `which` is below 64.
+    pub fn watch(&mut self, fd: BorrowedFd<'_>, which: usize) -> io::Result<()> {
+        self.poll.registry().register(
+            &mut SourceFd(&fd.as_raw_fd()),
+            Token(WATCHED + which),
+            Interest::READABLE,
+        )
+    }
+
+    /// The watched descriptors that have woken the loop since the last call, as bits.
+    pub fn take_woken(&mut self) -> u64 {
+        std::mem::take(&mut self.woken)
+    }
+
+    /// What happened that a log may want to know.
+    pub fn take_notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices)
+    }
+
+    /// Whether [`Reactor::take_notices`] would give any.
+    pub fn has_notices(&self) -> bool {
+        !self.notices.is_empty()
+    }
+
+    /// Open connections, those of exchanges included.
+    pub fn open_connections(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Waits for something to happen, until the next deadline or for at most `most`; then sends what can be sent.
+    /// Everything that became readable is then to be had from [`Reactor::next`].
+    pub fn poll(&mut self, most: Option<Duration>) -> io::Result<()> {
+        self.expire();
+        let timeout = self.timeout(most);
+        match self.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
+            other => other?,
+        }
+        self.now = clock::monotonic();
+        self.burst = self.settings.accept_burst;
+        if let Accepting::Exhausted(until) = self.accepting
+            && until <= self.now
+        {
+            self.accept_again()?;
+        }
+        self.dispatch();
+        for key in std::mem::take(&mut self.resume) {
+            self.flush(key);
+        }
+        Ok(())
+    }
+
+    fn timeout(&self, most: Option<Duration>) -> Option<Duration> {
+        if !self.readable.is_empty() || !self.resume.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let resume = match self.accepting {
+            Accepting::Exhausted(until) => Some(until),
+            _ => None,
+        };
+        let due = self.deadlines.next_due().into_iter().chain(resume).min();
+        let due = due.map(|due| Duration::from_nanos(due.saturating_sub(clock::monotonic())));
+        due.into_iter().chain(most).min()
+    }
+
+    fn dispatch(&mut self) {
+        let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
+        for event in &events {
+            match event.token().0 {
+                token if token >= WATCHED => self.woken |= 1 << (token - WATCHED),
+                token if token >= LISTENERS => self.acceptable |= 1 << (token - LISTENERS),
+                key => self.notify(key, event),
+            }
+        }
+        self.events = events;
+    }
+
+    fn notify(&mut self, key: usize, event: &mio::event::Event) {
+        // An event for a connection that is gone is normal: it was closed earlier in this turn.
+        let Some(Slot::Here(connection)) = self.slots.get_mut(key) else { return };
+        let broken = event.is_error() || event.is_write_closed();
+        connection.hangup |= event.is_read_closed() || broken;
+        if event.is_readable() || connection.hangup {
+            connection.readable = true;
+            self.queue(key);
+        }
+        if event.is_writable() || broken {
+            self.flush(key);
+        }
+    }
+
+    fn queue(&mut self, key: usize) {
+        if let Some(Slot::Here(connection)) = self.slots.get_mut(key)
+            && !std::mem::replace(&mut connection.queued, true)
+        {
+            self.readable.push_back(key);
+        }
+    }
+
+    /// The next complete request, from the connections that became readable, then from newly accepted ones. `None`
+    /// when [`Reactor::poll`] must be called again.
+    pub fn next_exchange(&mut self) -> Option<Exchange> {
+        while let Some(key) = self.readable.pop_front() {
+            if let Some(exchange) = self.read(key) {
+                return Some(exchange);
+            }
+        }
+        self.accept()
+    }
+
+    fn read(&mut self, key: usize) -> Option<Exchange> {
+        let slot = self.slots.get_mut(key)?;
+        let Slot::Here(mut connection) = std::mem::replace(slot, Slot::Out) else { return None };
+        connection.queued = false;
+        match connection.advance(&mut self.pool, &self.settings) {
+            Step::Ready(request) => {
+                self.deadlines.clear(key);
+                let (settings, draining) = (self.settings.clone(), self.draining);
+                return Some(Exchange { key, connection, request, settings, draining });
+            }
+            Step::Wait(wait, progress) => self.park(key, connection, wait, progress),
+            Step::Again => {
+                self.put_back(key, connection);
+                self.queue(key);
+            }
+            Step::Close(why) => {
+                self.notices.push(Notice::Closed(connection.peer, why));
+                self.remove(key);
+            }
+            Step::Refuse(refusal, request) => self.refuse(key, connection, refusal, request),
+        }
+        None
+    }
+
+    /// The connection waits for its socket.
+    fn park(&mut self, key: usize, mut connection: Box<Connection>, wait: Wait, progress: Progress) {
+        if self.draining && connection.is_idle() {
+            return self.remove(key);
+        }
+        if self.register(key, &mut connection).is_err() {
+            return self.remove(key);
+        }
+        match (wait, progress) {
+            // A head must come as a whole in time; a body only must not stop coming.
+            (Wait::Body, Progress::Some) => self.deadlines.set(key, wait, self.now),
+            _ => self.deadlines.start(key, wait, self.now),
+        }
+        self.put_back(key, connection);
+    }
+
+    fn register(&mut self, key: usize, connection: &mut Connection) -> io::Result<()> {
+        if !connection.registered {
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            let fd = connection.stream.as_fd().as_raw_fd();
+            self.poll.registry().register(&mut SourceFd(&fd), Token(key), interest)?;
+            connection.registered = true;
+        }
+        Ok(())
+    }
+
+    fn put_back(&mut self, key: usize, connection: Box<Connection>) {
+        self.slots[key] = Slot::Here(connection);
+    }
+
+    /// Forgets a connection; its socket was closed when the caller dropped it.
+    fn remove(&mut self, key: usize) {
+        self.deadlines.clear(key);
+        self.slots.remove(key);
+        if self.accepting == Accepting::Full && self.accept_again().is_err() {
+            self.accepting = Accepting::Exhausted(self.now + EXHAUSTED_PAUSE);
+        }
+    }
+
+    /// Takes a served request back.
+    pub fn finish(&mut self, exchange: Exchange, end: End) {
+        let Exchange { key, mut connection, request, .. } = exchange;
+        // A request whose body was not read to its end leaves bytes of it on the connection.
+        let end = if request.decoder.is_some() && end == End::Keep { End::Close } else { end };
+        let lingers = request.decoder.is_some();
+        self.pool.give(request);
+        match end {
+            End::Cut => self.remove(key),
+            _ if !connection.outbound.is_empty() => {
+                connection.phase = Phase::Flushing(end);
+                self.deadlines.set(key, Wait::Send, self.now);
+                self.put_back(key, connection);
+                self.flush(key);
+            }
+            End::Keep => self.await_next(key, connection),
+            End::Close => self.close(key, connection, lingers),
+        }
+    }
+
+    /// The connection is free for its next request, which may have come already.
+    fn await_next(&mut self, key: usize, mut connection: Box<Connection>) {
+        connection.phase = Phase::Head(Scan::default());
+        if connection.inbound.is_empty() && !connection.readable && !self.draining {
+            return self.park(key, connection, Wait::Idle, Progress::None);
+        }
+        // A leaving worker has a last look at the socket: what is there is served, else the connection is closed.
+        connection.readable |= self.draining;
+        self.put_back(key, connection);
+        self.queue(key);
+    }
+
+    /// Everything is sent: the connection ends. Where the peer may still be sending, closing at once could destroy
+    /// the response before the peer has read it (RFC 9112, section 9.6).
+    fn close(&mut self, key: usize, mut connection: Box<Connection>, lingers: bool) {
+        if !lingers && connection.inbound.is_empty() && !connection.readable {
+            return self.remove(key);
+        }
+        connection.stream.shutdown_write();
+        connection.inbound = Vec::new();
+        connection.phase = Phase::Lingering;
+        connection.readable = true;
+        if self.register(key, &mut connection).is_err() {
+            return self.remove(key);
+        }
+        self.deadlines.set(key, Wait::Linger, self.now);
+        self.put_back(key, connection);
+        self.queue(key);
+    }
+
+    /// Sends what the kernel takes, and goes on to what follows when nothing is left.
+    fn flush(&mut self, key: usize) {
+        let Some(slot) = self.slots.get_mut(key) else { return };
+        let Slot::Here(connection) = slot else { return };
+        let Phase::Flushing(end) = connection.phase else { return };
+        let Connection { outbound, stream, .. } = &mut **connection;
+        match outbound.flush(stream, FLUSH_TURN) {
+            Ok(Flushed::All) => self.flushed(key, end),
+            Ok(Flushed::More) => {
+                self.deadlines.set(key, Wait::Send, self.now);
+                self.resume.push(key);
+            }
+            Ok(Flushed::Blocked { progress }) => self.blocked(key, progress),
+            Err(error) => {
+                self.notices.push(Notice::Closed(connection.peer, Closed::Failed(error)));
+                self.remove(key);
+            }
+        }
+    }
+
+    fn blocked(&mut self, key: usize, progress: bool) {
+        let Slot::Here(mut connection) = std::mem::replace(&mut self.slots[key], Slot::Out) else { return };
+        if self.register(key, &mut connection).is_err() {
+            return self.remove(key);
+        }
+        self.put_back(key, connection);
+        if progress {
+            self.deadlines.set(key, Wait::Send, self.now);
+        }
+    }
+
+    fn flushed(&mut self, key: usize, end: End) {
+        let Slot::Here(connection) = std::mem::replace(&mut self.slots[key], Slot::Out) else { return };
+        self.deadlines.clear(key);
+        match end {
+            End::Keep => self.await_next(key, connection),
+            // What is closed late was sent slowly: the peer may have sent more meanwhile.
+            End::Close | End::Cut => self.close(key, connection, true),
+        }
+    }
+
+    fn refuse(
+        &mut self,
+        key: usize,
+        connection: Box<Connection>,
+        refusal: Refusal,
+        request: Option<Box<Request>>,
+    ) {
+        let peer = connection.peer;
+        self.send_page(key, connection, &refusal);
+        self.notices.push(Notice::Refused { peer, refusal, request });
+    }
+
+    /// Takes a request back that the application did not answer: the client gets the server's page. Nothing of a
+    /// response may have been sent. The caller logs it.
+    pub fn finish_refused(&mut self, exchange: Exchange, refusal: &Refusal) {
+        let Exchange { key, connection, request, .. } = exchange;
+        self.pool.give(request);
+        self.send_page(key, connection, refusal);
+    }
+
+    fn send_page(&mut self, key: usize, mut connection: Box<Connection>, refusal: &Refusal) {
+        let mut response = Vec::new();
+        let page = refusal.page();
+        encode::error_response(&mut response, refusal.status(), refusal.reason(), &page, self.date.text());
+        connection.outbound.push(&response);
+        connection.phase = Phase::Flushing(End::Close);
+        self.deadlines.set(key, Wait::Send, self.now);
+        self.put_back(key, connection);
+        self.flush(key);
+    }
+
+    /// Ends the waits that were due when the last events were fetched: whatever had come by then has been read.
+    fn expire(&mut self) {
+        while let Some((key, wait)) = self.deadlines.pop_due(self.now) {
+            let Some(Slot::Here(connection)) = self.slots.get_mut(key) else { continue };
+            let peer = connection.peer;
+            match wait {
+                Wait::Head if !connection.inbound.is_empty() => {
+                    let Slot::Here(connection) = std::mem::replace(&mut self.slots[key], Slot::Out) else {
+                        continue;
+                    };
+                    self.refuse(key, connection, Refusal::Timeout, None);
+                }
+                Wait::Body | Wait::Send => {
+                    self.notices.push(Notice::Silent(peer, wait));
+                    self.remove(key);
+                }
+                Wait::Idle | Wait::Head | Wait::Linger => self.remove(key),
+            }
+        }
+    }
+
+    fn accept(&mut self) -> Option<Exchange> {
+        while self.burst > 0 && self.acceptable != 0 && self.accepting == Accepting::Yes {
+            if self.slots.len() >= self.settings.worker_connections && !self.evict_idle() {
+                self.pause(Accepting::Full);
+                return None;
+            }
+            let index = self.acceptable.trailing_zeros() as usize;
+            match self.listeners[index].accept() {
+                Ok((stream, peer)) => {
+                    self.burst -= 1;
+                    if let Some(exchange) = self.adopt(stream, peer, index) {
+                        return Some(exchange);
+                    }
+                }
+                Err(error) => self.accept_failed(index, error),
+            }
+        }
+        None
+    }
+
+    fn adopt(&mut self, stream: Stream, peer: Option<SocketAddr>, listener: usize) -> Option<Exchange> {
+        let key = self.slots.insert(Slot::Here(Box::new(Connection::new(stream, peer, listener))));
+        self.read(key)
+    }
+
+    fn accept_failed(&mut self, index: usize, error: io::Error) {
+        match error.raw_os_error() {
+            Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
+                if !self.evict_idle() {
+                    self.notices.push(Notice::Exhausted(error));
+                    self.pause(Accepting::Exhausted(self.now + EXHAUSTED_PAUSE));
+                }
+            }
+            // The client has gone again: the next one may wait behind it.
+            Some(libc::ECONNABORTED | libc::EPROTO) => {}
+            _ => self.acceptable &= !(1 << index),
+        }
+    }
+
+    /// Closes the connection that has been idle for the longest time; `false` if none is.
+    fn evict_idle(&mut self) -> bool {
+        let Some(key) = self.deadlines.oldest(Wait::Idle) else { return false };
+        self.remove(key);
+        true
+    }
+
+    fn pause(&mut self, why: Accepting) {
+        self.accepting = why;
+        self.acceptable = 0;
+        for listener in &self.listeners {
+            // It is registered: accept_again did it. A failure would only mean more wake-ups.
+            let _ = self.poll.registry().deregister(&mut SourceFd(&listener.as_fd().as_raw_fd()));
+        }
+    }
+
+    fn accept_again(&mut self) -> io::Result<()> {
+        for (index, listener) in self.listeners.iter().enumerate() {
+            epoll::watch_listener(&self.poll, listener.as_fd(), Token(LISTENERS + index))?;
+        }
+        self.accepting = Accepting::Yes;
+        Ok(())
+    }
+
+    /// Takes no new connections from now on, and closes kept ones as soon as nothing waits on them.
+    pub fn drain(&mut self) {
+        if std::mem::replace(&mut self.draining, true) {
+            return;
+        }
+        if self.accepting == Accepting::Yes {
+            self.pause(Accepting::Stopped);
+        }
+        self.accepting = Accepting::Stopped;
+        self.listeners.clear();
+        let idle = |slot: &Slot| matches!(slot, Slot::Here(connection) if connection.is_idle());
+        let keys: Vec<usize> = self.slots.iter().filter(|(_, slot)| idle(slot)).map(|(key, _)| key).collect();
+        for key in keys {
+            if let Some(Slot::Here(connection)) = self.slots.get_mut(key) {
+                connection.readable = true;
+            }
+            self.queue(key);
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! One request as far as it has been received: the bytes of its head, where everything lies in them, and its body.
+
+use crate::proto::Span;
+use crate::proto::http1::Head;
+use crate::reactor::body::{Body, Decoder, Sink};
+
+/// A request. Reused from one to the next, so that the usual one allocates nothing.
+#[derive(Debug, Default)]
+pub struct Request {
+    /// The head; an inline body behind it; nothing else.
+    pub bytes: Vec<u8>,
+    /// Where everything lies in `bytes`.
+    pub head: Head,
+    /// The body, once it is complete.
+    pub body: Body,
+    /// The body is still coming.
+    pub(super) decoder: Option<Decoder>,
+    pub(super) sink: Sink,
+}
+
+impl Request {
+    /// The bytes of a part of the head.
+    pub fn part(&self, span: Span) -> &[u8] {
+        span.of(&self.bytes)
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.head.clear();
+        self.body = Body::Empty;
+        self.decoder = None;
+        self.sink = Sink::default();
+    }
+}
+
+/// Room for the head in a fresh request, in bytes: most heads fit at once.
+pub const HEAD_ROOM: usize = 16 * 1024;
+/// Requests kept for reuse.
+const KEPT: usize = 64;
+
+/// Requests that are not in use.
+#[derive(Debug, Default)]
+pub struct Pool {
+    // Boxed because a request moves through several owners: a pointer moves, not its 200 bytes.
+    #[allow(clippy::vec_box)]
+    free: Vec<Box<Request>>,
+}
+
+impl Pool {
+    /// An empty request with at least [`HEAD_ROOM`] bytes of room.
+    pub fn take(&mut self) -> Box<Request> {
+        self.free.pop().unwrap_or_default()
+    }
+
+    /// Keeps a request for later, unless it is too large or there are enough.
+    pub fn give(&mut self, mut request: Box<Request>) {
+        if self.free.len() < KEPT && request.bytes.capacity() <= 4 * HEAD_ROOM {
+            request.clear();
+            self.free.push(request);
+        }
+    }
+}

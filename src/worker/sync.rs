@@ -1,0 +1,93 @@
+//! The sync driver: one thread that leads the reactor and runs the application between two turns of the loop.
+
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use pyo3::prelude::*;
+
+use super::serve::{Mood, Server};
+use super::setup::Setup;
+use crate::reactor::Reactor;
+use crate::sys::{clock, pipe};
+
+/// The bits of the descriptors that the reactor watches for this driver.
+const SIGNAL: usize = 0;
+const LIFELINE: usize = 1;
+
+/// Serves until the worker is told to leave, or its arbiter is gone.
+///
+/// Errors: what a signal handler of the worker raised (`SystemExit`), and failures of the loop itself.
+pub fn run(py: Python<'_>, mut setup: Setup) -> PyResult<()> {
+    let (listeners, names) =
+        std::mem::take(&mut setup.listeners).into_iter().map(|setup| (setup.listener, setup.name)).unzip();
+    let mut reactor = Reactor::new(setup.reactor.clone(), listeners)?;
+    reactor.watch(setup.wakeup.as_fd(), SIGNAL)?;
+    reactor.watch(setup.lifeline.as_fd(), LIFELINE)?;
+    let mut server = Server::new(py, &setup, names)?;
+    let result = Driver { setup, reactor, leaving_since: None }.run(py, &mut server);
+    server.write_logs();
+    result
+}
+
+struct Driver {
+    setup: Setup,
+    reactor: Reactor,
+    /// When the worker was told to leave.
+    leaving_since: Option<u64>,
+}
+
+impl Driver {
+    fn run(&mut self, py: Python<'_>, server: &mut Server) -> PyResult<()> {
+        // A signal may have come before anything watched for it.
+        self.look_at_signals(py, server)?;
+        while !self.is_done() {
+            server.write_logs();
+            let (reactor, most) =
+                (&mut self.reactor, time_left(self.leaving_since, self.setup.graceful_timeout));
+            py.detach(|| reactor.poll(most))?;
+            let woken = self.reactor.take_woken();
+            if woken & (1 << LIFELINE) != 0 {
+                let worker = self.setup.worker.bind(py);
+                server.journal.info(py, &format!("Parent changed, shutting down: {worker}"));
+                return Ok(());
+            }
+            if woken & (1 << SIGNAL) != 0 {
+                self.look_at_signals(py, server)?;
+            }
+            while let Some(exchange) = self.reactor.next_exchange() {
+                if server.serve(py, &mut self.reactor, exchange) == Mood::Exit && !self.is_alive(py)? {
+                    return Ok(());
+                }
+            }
+            server.log_notices(py, &mut self.reactor);
+        }
+        Ok(())
+    }
+
+    /// Lets the worker's Python signal handlers run, and looks at what they may have changed.
+    fn look_at_signals(&mut self, py: Python<'_>, server: &mut Server) -> PyResult<()> {
+        pipe::drain(&self.setup.wakeup, |_| {})?;
+        py.check_signals()?;
+        server.reopen_logs(py)?;
+        if self.leaving_since.is_none() && !self.is_alive(py)? {
+            self.leaving_since = Some(clock::monotonic());
+            self.reactor.drain();
+        }
+        Ok(())
+    }
+
+    fn is_alive(&self, py: Python<'_>) -> PyResult<bool> {
+        self.setup.worker.getattr(py, "alive")?.is_truthy(py)
+    }
+
+    fn is_done(&self) -> bool {
+        let Some(since) = self.leaving_since else { return false };
+        self.reactor.open_connections() == 0 || clock::monotonic() - since >= self.setup.graceful_timeout
+    }
+}
+
+/// How long a leaving worker may still wait.
+fn time_left(leaving_since: Option<u64>, graceful_timeout: u64) -> Option<Duration> {
+    let until = leaving_since? + graceful_timeout;
+    Some(Duration::from_nanos(until.saturating_sub(clock::monotonic())))
+}

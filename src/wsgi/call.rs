@@ -1,0 +1,266 @@
+//! Calls the application for one exchange and carries its answer out, whatever way it ends.
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
+
+use super::abort::Abort;
+use super::environ::{Environs, ListenerName, ServerFacts};
+use super::ffi;
+use super::file_wrapper::FileWrapper;
+use super::input::Input;
+use super::responder::{Ended, Responder};
+use super::response::Flaw;
+use super::sendfile::Sendable;
+use super::socket::ClientSocket;
+use crate::proto::http1::Refusal;
+use crate::reactor::{DateCache, End, Exchange};
+
+/// What one worker thread needs to call its application.
+pub struct Bridge {
+    application: Py<PyAny>,
+    environs: Environs,
+    date: DateCache,
+    /// `sendfile`
+    sendfile: bool,
+    callables: Callables,
+    /// Whether [`Served::environ`] is wanted: an access log format names a variable of it.
+    pub keep_environ: bool,
+}
+
+/// A request that has been served, one way or another. The exchange goes back to the reactor.
+pub struct Served {
+    /// The request and its connection.
+    pub exchange: Exchange,
+    /// What to do with the connection.
+    pub outcome: Outcome,
+    /// The status code sent, 0 if none was.
+    pub code: u16,
+    /// Body bytes handed to the connection.
+    pub sent: u64,
+    /// The exception to be logged.
+    pub error: Option<PyErr>,
+    /// The application gave so many bytes less than its `Content-Length` said.
+    pub missing: u64,
+    /// The application yielded bytes where no body may be.
+    pub dropped_body: bool,
+    /// The environ, if the bridge was told to keep it.
+    pub environ: Option<Py<PyDict>>,
+}
+
+/// What becomes of the connection.
+#[derive(Debug)]
+pub enum Outcome {
+    /// A response went out, or as much of it as was possible.
+    Responded(End),
+    /// Nothing went out: the server answers in the application's place.
+    Refused(Refusal),
+    /// The client is gone.
+    ClientGone(std::io::Error),
+}
+
+impl Bridge {
+    /// `listeners` in the order in which the reactor counts them.
+    pub fn new(
+        py: Python<'_>,
+        application: Py<PyAny>,
+        facts: &ServerFacts,
+        listeners: Vec<ListenerName>,
+        sendfile: bool,
+    ) -> PyResult<Self> {
+        let environs = Environs::new(py, facts, listeners)?;
+        let callables = Callables::new(py, &environs)?;
+        Ok(Self {
+            application,
+            environs,
+            date: DateCache::default(),
+            sendfile,
+            callables,
+            keep_environ: false,
+        })
+    }
+
+    /// Serves one request from its environ to the end of its response.
+    pub fn serve(&mut self, py: Python<'_>, mut exchange: Exchange) -> Served {
+        let environ = match self.environs.build(py, &exchange) {
+            Ok(environ) => environ,
+            Err(refusal) => return refused(exchange, refusal),
+        };
+        let kept = self.keep_environ.then(|| environ.clone().unbind());
+        let responder = self.callables.responder.clone_ref(py);
+        let input = Input::new(py, &mut exchange.request, &responder);
+        responder.get().install(exchange, self.date.text());
+        let result = input.map_err(Abort::App).and_then(|input| {
+            if let Some(input) = input {
+                environ.set_item(intern!(py, "wsgi.input"), input)?;
+            }
+            self.run(responder.bind(py), environ)
+        });
+        let ended = responder.get().remove();
+        drop(responder);
+        if let Err(error) = self.callables.renew_if_kept(py, &self.environs) {
+            error.write_unraisable(py, None);
+        }
+        Served { environ: kept, ..conclude(py, ended, result) }
+    }
+
+    /// The value of a header that the application set in the response served last.
+    pub fn response_field(&self, name: &[u8]) -> Option<Vec<u8>> {
+        self.callables.responder.get().field(name)
+    }
+
+    fn run(
+        &self,
+        responder: &Bound<'_, Responder>,
+        environ: Bound<'_, PyDict>,
+    ) -> Result<(End, Option<Flaw>), Abort> {
+        let py = responder.py();
+        let start_response = self.callables.start_response.bind(py);
+        let iterable = self.application.bind(py).call1((environ, start_response))?;
+        let sent = self.send_all(responder, &iterable);
+        let closed = close(&iterable);
+        let sent = sent?;
+        closed?;
+        Ok(sent)
+    }
+
+    fn send_all(
+        &self,
+        responder: &Bound<'_, Responder>,
+        iterable: &Bound<'_, PyAny>,
+    ) -> Result<(End, Option<Flaw>), Abort> {
+        let (py, responder) = (responder.py(), responder.get());
+        if let Ok(list) = iterable.cast_exact::<PyList>() {
+            // Its length may change while it is iterated: the one block is the last only if it is the only one.
+            let single = list.len() == 1;
+            for block in list.iter() {
+                responder.block(py, &block, single)?;
+            }
+        } else if let Ok(tuple) = iterable.cast_exact::<PyTuple>() {
+            for block in tuple.iter() {
+                responder.block(py, &block, tuple.len() == 1)?;
+            }
+        } else if !self.send_file(responder, iterable)? {
+            for block in iterable.try_iter()? {
+                responder.block(py, &block?, false)?;
+            }
+        }
+        responder.finish()
+    }
+
+    /// Sends a [`FileWrapper`] around a real file; `false` if it must be iterated.
+    fn send_file(&self, responder: &Responder, iterable: &Bound<'_, PyAny>) -> Result<bool, Abort> {
+        let Ok(wrapper) = iterable.cast::<FileWrapper>() else { return Ok(false) };
+        let filelike = wrapper.get().filelike.bind(iterable.py());
+        let Some(file) = Sendable::new(filelike).filter(|_| self.sendfile) else { return Ok(false) };
+        responder.file(file.offset, file.left, || file.open())?;
+        Ok(true)
+    }
+}
+
+/// Calls the iterable's `close`, if it has one (PEP 3333). Lists and tuples have none.
+fn close(iterable: &Bound<'_, PyAny>) -> PyResult<()> {
+    if iterable.is_exact_instance_of::<PyList>() || iterable.is_exact_instance_of::<PyTuple>() {
+        return Ok(());
+    }
+    if iterable.is_exact_instance_of::<PyBytes>() {
+        return Ok(());
+    }
+    match iterable.getattr_opt(intern!(iterable.py(), "close"))? {
+        Some(close) => close.call0().map(drop),
+        None => Ok(()),
+    }
+}
+
+fn refused(exchange: Exchange, refusal: Refusal) -> Served {
+    let code = refusal.status();
+    let outcome = Outcome::Refused(refusal);
+    Served { exchange, outcome, code, sent: 0, error: None, missing: 0, dropped_body: false, environ: None }
+}
+
+fn conclude(py: Python<'_>, ended: Ended, result: Result<(End, Option<Flaw>), Abort>) -> Served {
+    let mut served = Served {
+        exchange: ended.exchange,
+        outcome: Outcome::Responded(End::Cut),
+        code: ended.code,
+        sent: ended.sent,
+        error: None,
+        missing: 0,
+        dropped_body: ended.dropped_body,
+        environ: None,
+    };
+    // An OSError that came through the application may be what we raised in it ourselves.
+    let abort = match (result, ended.fault) {
+        (Ok((end, flaw)), _) => {
+            served.outcome = Outcome::Responded(end);
+            served.missing = flaw.map_or(0, |Flaw::Short(missing)| missing);
+            return served;
+        }
+        (Err(Abort::App(error)), Some(fault)) if error.is_instance_of::<pyo3::exceptions::PyOSError>(py) => {
+            fault
+        }
+        (Err(abort), _) => abort,
+    };
+    match abort {
+        Abort::Client(error) => served.outcome = Outcome::ClientGone(error),
+        Abort::Request(refusal) if !ended.head_sent => {
+            served.code = refusal.status();
+            served.outcome = Outcome::Refused(refusal);
+        }
+        Abort::Request(_) => {}
+        Abort::App(error) => {
+            served.error = Some(error);
+            if !ended.head_sent {
+                served.code = 500;
+                served.outcome = Outcome::Refused(Refusal::Internal);
+            }
+        }
+    }
+    served
+}
+
+/// The objects that each request's environ and call carry. Making them costs more than a short request, so they serve
+/// one request after the other; an application that keeps one keeps it for itself, and new ones are made.
+struct Callables {
+    responder: Py<Responder>,
+    start_response: Py<PyAny>,
+    early_hints: Py<PyAny>,
+    socket: Py<ClientSocket>,
+    /// How many references there are to each when no application holds any.
+    unshared: [isize; 4],
+}
+
+impl Callables {
+    fn new(py: Python<'_>, environs: &Environs) -> PyResult<Self> {
+        let responder = Responder::new(py)?;
+        let mut callables = Self {
+            start_response: responder.getattr(py, "start_response")?,
+            early_hints: responder.getattr(py, "early_hints")?,
+            socket: ClientSocket::new(py, &responder)?,
+            responder,
+            unshared: [0; 4],
+        };
+        environs.prepare(py, "wsgi.early_hints", callables.early_hints.bind(py))?;
+        environs.prepare(py, "gunicorn.socket", callables.socket.bind(py))?;
+        callables.unshared = callables.references(py);
+        Ok(callables)
+    }
+
+    fn references(&self, py: Python<'_>) -> [isize; 4] {
+        [
+            ffi::references(self.responder.bind(py)),
+            ffi::references(self.start_response.bind(py)),
+            ffi::references(self.early_hints.bind(py)),
+            ffi::references(self.socket.bind(py)),
+        ]
+    }
+
+    fn renew_if_kept(&mut self, py: Python<'_>, environs: &Environs) -> PyResult<()> {
+        if self.references(py) == self.unshared && !self.socket.get().is_touched() {
+            return Ok(());
+        }
+        self.responder.get().retire();
+        *self = Self::new(py, environs)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,287 @@
+//! The callables that an application gets with a request: `start_response`, the `write` that it returns, and
+//! `wsgi.early_hints`. They share the response; once it has ended they refuse.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use pyo3::exceptions::{PyAssertionError, PyRuntimeError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::{PyBytes, PyTuple};
+
+use super::abort::Abort;
+use super::response::{Flaw, Response, Scratch};
+use super::start_response::{Declared, encode_hints};
+use crate::proto::http1::Refusal;
+use crate::reactor::{BodyError, End, Exchange};
+
+/// One response and what the application has said of it. Made once and used for one request after the other, as long
+/// as no application keeps one of its callables beyond the request.
+#[pyclass(frozen, module = "rgunicorn._native")]
+pub struct Responder {
+    live: Mutex<Live>,
+}
+
+#[derive(Default)]
+struct Live {
+    response: Option<Response>,
+    declared: Declared,
+    /// Where a new declaration is put together, so that a bad one leaves the old in place.
+    spare: Declared,
+    scratch: Scratch,
+    date: Option<[u8; 29]>,
+    /// The bound `write`, which every `start_response` returns.
+    write: Option<Py<PyAny>>,
+    /// What happened to the client during a call from the application, which may have swallowed the exception.
+    fault: Option<Abort>,
+}
+
+/// What a response came to.
+pub struct Ended {
+    /// The request and its connection.
+    pub exchange: Exchange,
+    /// Whether the head is out.
+    pub head_sent: bool,
+    /// The status code; 0 when `start_response` was not called.
+    pub code: u16,
+    /// Body bytes.
+    pub sent: u64,
+    /// The application yielded bytes where no body may be.
+    pub dropped_body: bool,
+    /// What happened to the client meanwhile.
+    pub fault: Option<Abort>,
+}
+
+impl Responder {
+    /// A responder without a response.
+    pub fn new(py: Python<'_>) -> PyResult<Py<Self>> {
+        let this = Py::new(py, Self { live: Mutex::default() })?;
+        let write = this.bind(py).getattr("write")?.unbind();
+        this.get().lock().write = Some(write);
+        Ok(this)
+    }
+
+    /// Breaks the cycle through `write`: some application keeps this responder, and nobody will use it again.
+    pub fn retire(&self) {
+        self.lock().write = None;
+    }
+
+    /// Begins a response.
+    pub fn install(&self, exchange: Exchange, date: &[u8; 29]) {
+        let mut live = self.lock();
+        live.response = Some(Response::new(exchange));
+        live.date = Some(*date);
+        live.declared.clear();
+    }
+
+    /// Ends it and takes everything out.
+    ///
+    /// # Panics
+    /// If there is none, or if another thread is waiting for the client in the middle of it.
+    pub fn remove(&self) -> Ended {
+        let mut live = self.lock();
+        let response = live.response.take().expect("a response was installed");
+        Ended {
+            head_sent: response.is_head_sent(),
+            code: live.declared.code,
+            sent: response.sent(),
+            dropped_body: response.dropped_body(),
+            fault: live.fault.take(),
+            exchange: response.into_exchange(),
+        }
+    }
+
+    /// The value of the last field with that name that the application declared.
+    pub fn field(&self, name: &[u8]) -> Option<Vec<u8>> {
+        let live = self.lock();
+        let lines = live.declared.fields.split(|&byte| byte == b'\n').rev();
+        lines.filter_map(|line| line.strip_suffix(b"\r")).find_map(|line| {
+            let (field, value) = line.split_at(memchr::memchr(b':', line)?);
+            field.eq_ignore_ascii_case(name).then(|| value[2..].to_vec())
+        })
+    }
+
+    /// Sends a block of the body; `last` promises that it is the only one left.
+    pub fn block(&self, py: Python<'_>, block: &Bound<'_, PyAny>, last: bool) -> Result<(), Abort> {
+        let Ok(block) = block.cast::<PyBytes>() else {
+            return Err(PyTypeError::new_err(format!("{} is not a byte", block.repr()?)).into());
+        };
+        let mut live = self.lock();
+        let Live { response, declared, scratch, date, .. } = &mut *live;
+        let response = response.as_mut().ok_or_else(ended)?;
+        if !response.is_declared() {
+            return Err(undeclared().into());
+        }
+        let date = date.as_ref().expect("installed with the response");
+        let keep = || Box::new(PyBackedBytes::from(block.clone())) as _;
+        response.write(declared, scratch, date, block.as_bytes(), last, keep)?;
+        if response.exchange().is_full() {
+            drop(live);
+            self.wait_for_room(py)?;
+        }
+        Ok(())
+    }
+
+    /// Waits, without the interpreter, until the client has taken enough.
+    fn wait_for_room(&self, py: Python<'_>) -> Result<(), Abort> {
+        let mut response = self.lock().response.take().ok_or_else(ended)?;
+        let waited = py.detach(|| response.exchange_mut().wait_for_room());
+        self.lock().response = Some(response);
+        Ok(waited?)
+    }
+
+    /// Sends a file's `available` bytes from `offset` on, as far as the response may have them. `open` gives the file
+    /// if any are wanted.
+    pub fn file(
+        &self,
+        offset: u64,
+        available: u64,
+        open: impl FnOnce() -> std::io::Result<std::fs::File>,
+    ) -> Result<(), Abort> {
+        let mut live = self.lock();
+        let Live { response, declared, scratch, date, .. } = &mut *live;
+        let response = response.as_mut().ok_or_else(ended)?;
+        if !response.is_declared() {
+            return Err(undeclared().into());
+        }
+        let length = response.file_length(declared, available);
+        if length == 0 {
+            return Ok(());
+        }
+        let file = open().map_err(|error| Abort::App(error.into()))?;
+        let date = date.as_ref().expect("installed with the response");
+        Ok(response.write_file(declared, scratch, date, file, offset, length)?)
+    }
+
+    /// Ends the body.
+    pub fn finish(&self) -> Result<(End, Option<Flaw>), Abort> {
+        let mut live = self.lock();
+        let Live { response, declared, scratch, date, .. } = &mut *live;
+        let response = response.as_mut().ok_or_else(ended)?;
+        if !response.is_declared() {
+            return Err(undeclared().into());
+        }
+        Ok(response.finish(declared, scratch, date.as_ref().expect("installed with the response"))?)
+    }
+
+    /// Reads some of a streamed body into `out`, waiting (without the interpreter) for at least a byte; `true` at its
+    /// end.
+    pub fn read_body(&self, py: Python<'_>, out: &mut Vec<u8>) -> PyResult<bool> {
+        let mut response = self.lock().response.take().ok_or_else(ended)?;
+        let exchange = response.exchange_mut();
+        let result = py.detach(|| {
+            loop {
+                match exchange.read_body(out) {
+                    Ok(Some(end)) => return Ok(end),
+                    Ok(None) => exchange.wait_for_body()?,
+                    Err(error) => return Err(error),
+                }
+            }
+        });
+        let mut live = self.lock();
+        live.response = Some(response);
+        result.map_err(|error| live.body_failed(error))
+    }
+
+    /// The socket of the client, for an application that wants to have it; the connection ends with this request.
+    pub fn take_socket(&self) -> PyResult<std::os::fd::OwnedFd> {
+        let mut live = self.lock();
+        let response = live.response.as_mut().ok_or_else(ended)?;
+        response.force_close();
+        Ok(response.exchange().socket().try_clone_to_owned()?)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[pymethods]
+impl Responder {
+    /// `start_response(status, headers, exc_info=None)` of PEP 3333.
+    #[pyo3(signature = (status, headers, exc_info = None))]
+    fn start_response(
+        &self,
+        status: &Bound<'_, PyAny>,
+        headers: &Bound<'_, PyAny>,
+        exc_info: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Option<Py<PyAny>>> {
+        let mut spare = {
+            let mut live = self.lock();
+            let response = live.response.as_ref().ok_or_else(ended)?;
+            match exc_info {
+                Some(exc_info) if response.is_head_sent() => return Err(reraised(exc_info)?),
+                None if response.is_declared() => {
+                    return Err(PyAssertionError::new_err("Response headers already set!"));
+                }
+                _ => std::mem::take(&mut live.spare),
+            }
+        };
+        // Without the lock: the headers may be any iterable, and iterating runs the application's code.
+        spare.clear();
+        spare.set_status(status)?;
+        spare.set_headers(headers)?;
+        let mut live = self.lock();
+        let response = live.response.as_mut().ok_or_else(ended)?;
+        response.declare();
+        live.spare = std::mem::replace(&mut live.declared, spare);
+        Ok(live.write.as_ref().map(|write| write.clone_ref(status.py())))
+    }
+
+    /// The `write` that `start_response` returns.
+    fn write(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.block(py, data, false).map_err(|abort| self.lock().raised(abort))
+    }
+
+    /// `wsgi.early_hints`: sends a 103 response with these headers.
+    fn early_hints(&self, headers: &Bound<'_, PyAny>) -> PyResult<()> {
+        let fields = encode_hints(headers)?;
+        let mut live = self.lock();
+        let response = live.response.as_mut().ok_or_else(ended)?;
+        response.early_hints(&fields).map_err(|error| live.raised(error.into()))
+    }
+}
+
+impl Live {
+    /// The exception with which the application hears of it; what it really was is kept.
+    fn raised(&mut self, abort: Abort) -> PyErr {
+        match abort {
+            Abort::App(error) => error,
+            Abort::Client(error) => {
+                let (kind, text) = (error.kind(), error.to_string());
+                self.fault = Some(Abort::Client(error));
+                std::io::Error::new(kind, text).into()
+            }
+            Abort::Request(refusal) => {
+                let text = refusal.log_text();
+                self.fault = Some(Abort::Request(refusal));
+                std::io::Error::new(std::io::ErrorKind::InvalidData, text).into()
+            }
+        }
+    }
+
+    fn body_failed(&mut self, error: BodyError) -> PyErr {
+        use std::io::{Error, ErrorKind};
+        self.raised(match error {
+            BodyError::Refused(refusal) => Abort::Request(refusal),
+            BodyError::Silent => Abort::Request(Refusal::Timeout),
+            BodyError::Premature => Abort::Client(Error::new(
+                ErrorKind::ConnectionReset,
+                "the client closed the connection within the body",
+            )),
+            BodyError::Io(error) => Abort::Client(error),
+        })
+    }
+}
+
+fn ended() -> PyErr {
+    PyRuntimeError::new_err("this request has ended")
+}
+
+fn undeclared() -> PyErr {
+    PyAssertionError::new_err("the application sent a body before it called start_response()")
+}
+
+/// The exception in an `exc_info` triple, with its traceback.
+fn reraised(exc_info: &Bound<'_, PyAny>) -> PyResult<PyErr> {
+    Ok(PyErr::from_value(exc_info.cast::<PyTuple>()?.get_item(1)?))
+}

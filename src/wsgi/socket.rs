@@ -1,0 +1,48 @@
+//! `environ["gunicorn.socket"]`: the client's socket as Python's `socket`, made when it is touched. Whoever touches it
+//! may take the connection over, so it ends with the request as far as the server is concerned.
+
+use std::os::fd::IntoRawFd;
+use std::sync::OnceLock;
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use super::responder::Responder;
+
+/// Stands for a socket until somebody asks something of it.
+#[pyclass(frozen, module = "rgunicorn._native")]
+pub struct ClientSocket {
+    responder: Py<Responder>,
+    socket: OnceLock<Py<PyAny>>,
+}
+
+impl ClientSocket {
+    /// The socket of the request that `responder` answers.
+    pub fn new(py: Python<'_>, responder: &Py<Responder>) -> PyResult<Py<Self>> {
+        Py::new(py, Self { responder: responder.clone_ref(py), socket: OnceLock::new() })
+    }
+
+    /// Whether the application has used it.
+    pub fn is_touched(&self) -> bool {
+        self.socket.get().is_some()
+    }
+
+    fn socket<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        if let Some(socket) = self.socket.get() {
+            return Ok(socket.bind(py).clone());
+        }
+        let fd = self.responder.get().take_socket()?;
+        let arguments = PyDict::new(py);
+        arguments.set_item("fileno", fd.into_raw_fd())?;
+        let socket = py.import("socket")?.getattr("socket")?.call((), Some(&arguments))?;
+        socket.call_method1("setblocking", (true,))?;
+        Ok(self.socket.get_or_init(|| socket.unbind()).bind(py).clone())
+    }
+}
+
+#[pymethods]
+impl ClientSocket {
+    fn __getattr__<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+        self.socket(py)?.getattr(name)
+    }
+}
