@@ -1,8 +1,8 @@
-//! What to do next: from the workers there are, the limits and the time to the actions that are due. Pure: nothing here
-//! forks, kills, logs or reads a clock, and nothing else decides to.
+//! What to do next: from the workers there are, the limits and the time to the actions that are due. Pure:
+//! nothing here forks, kills, logs or reads a clock, and nothing else decides to.
 //!
-//! `settle` is asked again and again until it has no more actions; each action is remembered as done when it is given out, except
-//! `Spawn`, whose result comes back through `forked` or `fork_failed`.
+//! `settle` is asked again and again until it has no more actions; each action is remembered as done when it
+//! is given out, except `Spawn`, whose result comes back through `forked` or `fork_failed`.
 
 use std::time::Duration;
 
@@ -115,8 +115,8 @@ impl Plan {
         self.children.iter_mut().for_each(|child| child.seen = look(child.slot));
     }
 
-    /// Some worker's `timeout` is running, so that the earliest deadline is known. If none is, a worker that starts a request has to
-    /// wake the arbiter.
+    /// Some worker's `timeout` is running, so that the earliest deadline is known. If none is, a worker that
+    /// starts a request has to wake the arbiter.
     pub fn watching(&self) -> bool {
         self.children.count(|child| child.watched_since().is_some()) > 0
     }
@@ -218,8 +218,8 @@ impl Plan {
         std::iter::once(Action::ReopenLogs).chain(workers).collect()
     }
 
-    /// Workers that have been busy with one request for longer than `timeout`: SIGABRT, then SIGKILL. A worker that boots is
-    /// never late.
+    /// Workers that have been busy with one request for longer than `timeout`: SIGABRT, then SIGKILL. A
+    /// worker that boots is never late.
     fn abort_late(&mut self, limits: &Limits, now: Time) -> Vec<Action> {
         let Some(timeout) = limits.timeout else { return Vec::new() };
         let mut actions = Vec::new();
@@ -237,14 +237,16 @@ impl Plan {
         actions
     }
 
-    /// Workers that were told to leave, have no request to finish, and are still there after `graceful_timeout`: SIGKILL.
+    /// Workers that were told to leave, have no request to finish, and are still there after
+    /// `graceful_timeout`: SIGKILL.
     fn kill_stuck(&mut self, limits: &Limits, now: Time) -> Vec<Action> {
         let stuck = |child: &&mut Child| stuck_at(child, limits).is_some_and(|moment| now >= moment);
         let end = |child: &mut Child| [overdue(child.pid), kill(child)];
         self.children.iter_mut().filter(stuck).flat_map(end).collect()
     }
 
-    /// Once every worker of a new generation has booted the others may go. Those of an older one that have not booted are of no use.
+    /// Once every worker of a new generation has booted the others may go. Those of an older one that have
+    /// not booted are of no use.
     fn finish_reload(&mut self, limits: &Limits, now: Time) -> Vec<Action> {
         if !self.reloading {
             return Vec::new();

@@ -1,3 +1,5 @@
+//! Situations of the arbiter and what the plan makes of them, played by a scene without processes or clock.
+
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -13,7 +15,8 @@ const LIMITS: Limits = Limits {
     daemon: false,
 };
 
-/// A plan with workers that fork and change state as a test tells them. A worker's pid is also its age and its slot.
+/// A plan with workers that fork and change state as a test tells them. A worker's pid is also its age and
+/// its slot.
 struct Scene {
     plan: Plan,
     limits: Limits,
@@ -45,7 +48,8 @@ impl Scene {
         self.plan.observe(|slot| board[&slot]);
     }
 
-    /// Carries out everything that is due. Gives what goes out to the world: signals, aborts, reload ends, halt.
+    /// Carries out everything that is due. Gives what goes out to the world: signals, aborts, reload ends,
+    /// halt.
     fn settle(&mut self) -> Vec<Action> {
         let mut seen = Vec::new();
         loop {
