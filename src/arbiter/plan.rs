@@ -253,7 +253,9 @@ impl Plan {
         }
         let generation = self.generation;
         let superseded = |child: &Child| child.generation < generation && child.stays();
-        let complete = self.fresh_and_booted() >= limits.workers && self.missing(limits) == 0;
+        // Retiring ones count: where `max_requests` is small they may be all there is at any moment.
+        let current = |child: &Child| child.generation == generation && child.stays() && child.booted();
+        let complete = self.children.count(current) >= limits.workers;
         let mut actions =
             self.dismiss(|child| superseded(child) && (complete || !child.booted()), usize::MAX, now);
         if complete {

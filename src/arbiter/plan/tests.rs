@@ -225,6 +225,17 @@ fn a_second_reload_supersedes_the_first() {
 }
 
 #[test]
+fn a_reload_ends_although_its_workers_retire_at_once() {
+    let mut scene = Scene::serving(LIMITS);
+    scene.signal(SIGHUP);
+    scene.boot_all();
+    scene.retire(3);
+    scene.retire(4);
+    assert_eq!(scene.settle(), [term(1), term(2), Action::KeepReload]);
+    assert_eq!(scene.pids(), [1, 2, 3, 4, 5, 6]);
+}
+
+#[test]
 fn a_worker_that_crashes_in_a_reload_is_tried_again() {
     let mut scene = Scene::serving(LIMITS);
     scene.signal(SIGHUP);
