@@ -9,6 +9,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::net::{self, Address};
+use crate::wsgi::os_error;
 
 /// A listening socket. Made in the arbiter, inherited by the workers.
 #[pyclass(frozen, module = "rgunicorn._native")]
@@ -48,9 +49,12 @@ impl Listener {
     #[staticmethod]
     fn bind(address: Bind, backlog: i32, umask: u32, reuse_port: bool) -> PyResult<Self> {
         let listener = match address {
-            Bind::Inet(host, port) => net::Listener::tcp(resolve(&host, port)?, backlog, reuse_port)?,
-            Bind::Unix(path) => net::Listener::unix(&path, backlog, umask)?,
+            Bind::Inet(host, port) => {
+                resolve(&host, port).and_then(|address| net::Listener::tcp(address, backlog, reuse_port))
+            }
+            Bind::Unix(path) => net::Listener::unix(&path, backlog, umask),
         };
+        let listener = listener.map_err(|error| os_error(&error))?;
         let address = listener.address().clone();
         Ok(Self { inner: Mutex::new(Some(listener)), address })
     }

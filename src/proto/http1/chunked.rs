@@ -103,7 +103,8 @@ impl Chunked {
                 self.state = State::Size;
                 Ok(Some(2))
             }
-            [] | [b'\r'] => Ok(None),
+            // Both bytes are awaited, so that the answer does not depend on how they arrive.
+            [] | [_] => Ok(None),
             _ => Err(Refusal::ChunkTerminator(rest[..rest.len().min(2)].into())),
         }
     }

@@ -36,6 +36,10 @@ impl ResponseHead<'_> {
         out.reserve(192 + self.status.len() + self.fields.len());
         out.extend_from_slice(if self.minor == 0 { b"HTTP/1.0 " } else { b"HTTP/1.1 " });
         out.extend_from_slice(self.status);
+        if self.status.len() == 3 {
+            // The space stands even where there is no reason phrase (RFC 9112, section 4).
+            out.push(b' ');
+        }
         out.extend_from_slice(b"\r\nServer: rgunicorn\r\nDate: ");
         out.extend_from_slice(self.date);
         out.extend_from_slice(match self.connection {

@@ -155,6 +155,7 @@ fn body_framing() {
         ("\nContent-Length: 0", Framing::Length(0)),
         ("\ncontent-length: 0042", Framing::Length(42)),
         ("\nContent-Length: 18446744073709551615", Framing::Length(u64::MAX)),
+        ("\nContent-Length: 99999999999999999999999", Framing::Length(u64::MAX)),
         ("\nTransfer-Encoding: chunked", Framing::Chunked),
         ("\nTransfer-Encoding: \tCHUNKED\t ", Framing::Chunked),
         ("\nTransfer-Encoding: identity , chunked", Framing::Chunked),

@@ -133,7 +133,6 @@ fn body_framing() {
         ("POST / HTTP/1.1\nHost: h\nContent-Length: 0x1", 400, "Invalid HTTP Header: 'CONTENT-LENGTH'"),
         ("POST / HTTP/1.1\nHost: h\nContent-Length: 3, 3", 400, "Invalid HTTP Header: 'CONTENT-LENGTH'"),
         ("POST / HTTP/1.1\nHost: h\nContent-Length: \u{b2}", 400, "Invalid HTTP Header: 'CONTENT-LENGTH'"),
-        ("POST / HTTP/1.1\nHost: h\nContent-Length: 18446744073709551616", 400, "Invalid HTTP Header: 'CONTENT-LENGTH'"),
         ("POST / HTTP/1.1\nHost: h\nContent-Length: 3\nContent-Length: 3", 400, "Invalid HTTP Header: 'CONTENT-LENGTH'"),
         ("POST / HTTP/1.1\nHost: h\nContent-Length: 3\nTransfer-Encoding: chunked", 400, "Invalid HTTP Header: 'CONTENT-LENGTH'"),
         ("POST / HTTP/1.1\nHost: h\nTransfer-Encoding: chunked\nContent-Length: x", 400, "Invalid HTTP Header: 'CONTENT-LENGTH'"),
