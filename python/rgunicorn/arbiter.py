@@ -296,8 +296,10 @@ class Arbiter:
             signal.signal(number, self._stop_starting if ends else _ignore)
 
     def _stop_starting(self, signum: int, frame: FrameType | None) -> NoReturn:
-        self.log.info("Handling signal: %s", self.SIG_NAMES[signum])
-        self.log.info("Shutting down: %s", self.master_name)
+        # A process that a hook has forked has inherited this handler.
+        if os.getpid() == self.pid:
+            self.log.info("Handling signal: %s", self.SIG_NAMES[signum])
+            self.log.info("Shutting down: %s", self.master_name)
         sys.exit(0)
 
     def _listening_at(self) -> str:

@@ -1,4 +1,4 @@
-//! The scoreboard between threads and through a fork.
+//! The scoreboard: what a worker says is what the arbiter reads, and a sleeping arbiter is woken once.
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;

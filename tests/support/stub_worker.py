@@ -16,15 +16,16 @@ class StubWorker(Worker):
         """Serves until `alive` is false or the arbiter is gone."""
         sockets = [socket.socket(fileno=os.dup(listener.fileno())) for listener in self.sockets]
         while self.alive:
-            ready = select.select([*sockets, self.PIPE[0], self.lifeline], [], [])[0]
+            watched: list[socket.socket | int] = [*sockets, self.PIPE[0], self.lifeline]
+            ready = select.select(watched, [], [])[0]
             if self.lifeline in ready:
                 self.log.info("Parent changed, shutting down: %s", self)
                 return
             for item in ready:
-                if isinstance(item, socket.socket):
-                    self.accept(item)
-                else:
+                if isinstance(item, int):
                     os.read(item, 64)
+                else:
+                    self.accept(item)
 
     def accept(self, listener: socket.socket) -> None:
         """Serves one request of a client that waits, if another worker has not taken it."""
