@@ -42,26 +42,17 @@ def begin(server: Server, path: Path) -> Connection:
     return connection
 
 
-def refuses(server: Server) -> bool:
-    """Whether nobody listens any more."""
-    try:
-        server.connect(timeout=1).close()
-    except OSError:
-        return True
-    return False
-
-
 # Start
 
 
 def test_the_start_is_logged_as_gunicorn_logs_it(serve: Serve) -> None:
     server = serve("views:app", "-w", "2", binds=["127.0.0.1:0", "[::1]:0"])
     lines = [
-        r"^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}\] \[%d\] \[INFO\] Starting r?gunicorn \S+$"
-        % server.pid,
-        r"\[INFO\] Listening at: http://127\.0\.0\.1:\d+,http://\[::1\]:\d+ \(%d\)$" % server.pid,
+        r"^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}\] "
+        rf"\[{server.pid}\] \[INFO\] Starting r?gunicorn \S+$",
+        rf"\[INFO\] Listening at: http://127\.0\.0\.1:\d+,http://\[::1\]:\d+ \({server.pid}\)$",
         r"\[INFO\] Using worker: \w+$",
-        *(r"\[%d\] \[INFO\] Booting worker with pid: %d$" % (pid, pid) for pid in server.workers()),
+        *(rf"\[{pid}\] \[INFO\] Booting worker with pid: {pid}$" for pid in server.workers()),
     ]
     for line in lines:
         server.wait_for_log(line)
@@ -112,16 +103,18 @@ def test_term_finishes_what_is_being_served(serve: Serve, tmp_path: Path) -> Non
     with begin(server, path) as connection:
         server.kill(signal.SIGTERM)
         server.wait_for_log(r"\[INFO\] Handling signal: term$")
-        wait_for(lambda: refuses(server), "the listener to close")
+        wait_for(lambda: len(server.workers()) == 1, "the idle worker to end")
         path.touch()
         response = connection.read_response()
         assert response.body == b"hello\n"
-        assert not response.persists
+        # Gunicorn has decided before the signal came, and says keep-alive.
+        assert IS_GUNICORN or not response.persists
         connection.assert_closed()
     server.wait_for_exit(0)
-    server.wait_for_log(r"\[%d\] \[INFO\] Shutting down: Master$" % server.pid)
+    server.wait_for_log(rf"\[{server.pid}\] \[INFO\] Shutting down: Master$")
 
 
+@pytest.mark.ours("no client holds a worker; Gunicorn's wait up to 5 s for a first byte")
 def test_term_does_not_wait_for_idle_clients(serve: Serve) -> None:
     server = serve("views:app")
     with server.connect() as idle, server.connect() as silent:
@@ -163,7 +156,8 @@ def test_int_hurries_a_graceful_stop(serve: Serve, tmp_path: Path) -> None:
 
 
 def test_a_worker_that_is_booting_ends_with_the_rest(serve: Serve, tmp_path: Path) -> None:
-    source = f"from views import until_exists\nfrom pathlib import Path\nuntil_exists(Path({str(tmp_path / 'go')!r}))\n"
+    path = str(tmp_path / "go")
+    source = f"from views import until_exists\nfrom pathlib import Path\nuntil_exists(Path({path!r}))\n"
     server = serve("app:app", source=source + hello("late"), launch=True)
     server.wait_for_log("Booting worker")
     server.kill(signal.SIGTERM)
@@ -448,14 +442,12 @@ def test_an_idle_service_makes_no_system_call(serve: Serve, tmp_path: Path) -> N
             if "Operation not permitted" in line:
                 pytest.skip(f"this machine forbids tracing: {line.strip()}")
             assert "attached" in line
+        # Attaching interrupts each wait: let them all begin anew.
+        wait_for(lambda: quiet(everybody), "quiet")
+        before = output.read_text()
         time.sleep(3)
+        assert output.read_text() == before
     finally:
         tracer.terminate()
         tracer.wait(10)
-    calls = [
-        line
-        for line in output.read_text().splitlines()
-        if not re.search(r"<(unfinished|detached) \.\.\.>$", line)
-    ]
-    assert calls == []
     assert server.get("/hello").status == 200

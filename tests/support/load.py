@@ -23,7 +23,7 @@ class Answer:
 
 
 class Load:
-    """Several threads that each send one request after the other, each on a connection of its own, until the end."""
+    """Threads that send one request after the other, each on a connection of its own, until the end."""
 
     def __init__(self, server: Server, target: str, clients: int = 2) -> None:
         self.server = server
