@@ -118,8 +118,13 @@ def test_the_server_software_is_in_the_process_environment(views: Server) -> Non
 def test_the_clients_socket_is_in_the_environ(views: Server) -> None:
     with views.connect() as connection:
         client = connection.socket.getsockname()
-        assert value(connection.request(get(target=b"/client-socket"))) == str(client)
-        connection.assert_open_at("/hello")
+        response = connection.request(get(target=b"/client-socket"))
+        assert value(response) == str(client)
+        # Who touches the socket may own it: the connection may end with the request, if the head says so.
+        if response.persists:
+            connection.assert_open_at("/hello")
+        else:
+            connection.assert_closed()
 
 
 def test_the_addresses_of_an_ipv6_connection(serve: Serve) -> None:

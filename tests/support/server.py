@@ -39,7 +39,7 @@ class Server:
 
     `app` names the application; `source` is the text of an `app.py` for it. `flags` come after `--bind`.
     `kind` is `tcp`, `tcp6` or `unix`; `binds` replaces it. `config` is the text of a gunicorn.conf.py.
-    `limits` are soft and hard resource limits.
+    `limits` are soft and hard resource limits. `error_log` is where the flags send the error log.
     """
 
     live: ClassVar[list[Server]] = []
@@ -55,6 +55,7 @@ class Server:
         env: Mapping[str, str] | None = None,
         limits: Mapping[int, tuple[int, int]] | None = None,
         chdir: Path | None = None,
+        error_log: Path | None = None,
     ) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="rg-"))
         self.directory = self.home / "run"
@@ -80,6 +81,7 @@ class Server:
         }
         self.limits = dict(limits or {})
         self.chdir = chdir
+        self.error_log = error_log or self.home / "stderr"
         self.process: subprocess.Popen[bytes] | None = None
         self.addresses: list[Address] = []
         self.ended = False
@@ -200,8 +202,8 @@ class Server:
     # What it says
 
     def log(self) -> str:
-        """Its standard error so far."""
-        path = self.home / "stderr"
+        """Its error log so far: standard error, unless `error_log` says where it goes."""
+        path = self.error_log
         return path.read_text("utf-8", "backslashreplace") if path.exists() else ""
 
     def stdout(self) -> str:
