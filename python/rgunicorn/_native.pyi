@@ -5,6 +5,7 @@ from typing import Any, NoReturn, final
 from typing_extensions import disjoint_base
 
 __all__ = [
+    "VERSION",
     "ClientSocket",
     "CommandLine",
     "CommandLineEnd",
@@ -14,7 +15,6 @@ __all__ = [
     "Responder",
     "SettingSpec",
     "Slot",
-    "VERSION",
     "parse_command_line",
     "run_arbiter",
     "run_sync",
