@@ -56,6 +56,7 @@ def ask(server: Server, target: str = "/") -> int:
 def test_starts_serves_and_stops(start: Serve) -> None:
     server = start("-w", "3")
     assert ask(server) in server.workers()
+    server.wait_for_log("Booting worker", count=3)
     first, *_ = server.workers()
     server.wait_for_log(rf"\[{first}\] \[INFO\] Booting worker with pid: {first}$")
     server.stop()
