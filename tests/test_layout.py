@@ -35,7 +35,6 @@ WITHOUT_PYTHON = (
     "net",
     "reactor",
     "scoreboard",
-    "sys",
     "arbiter/plan",
     "arbiter/children",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import rgunicorn
 from rgunicorn import util
 from rgunicorn.app.base import BaseApplication
+from rgunicorn.app.wsgiapp import WSGIApplication
 from rgunicorn.config import Config
 from rgunicorn.errors import ConfigError, HaltServer
 from support.command import Project
@@ -190,6 +192,8 @@ def test_a_missing_file_and_a_missing_module(project: Project) -> None:
 
 
 def test_mistakes_of_the_command_line_exit_with_2(project: Project) -> None:
+    undecodable = os.fsdecode(b"\xff")
+    assert "an argument is not valid UTF-8" in project.refusal(undecodable, status=2)
     usage = "usage: rgunicorn [OPTIONS] [APP_MODULE]\nrgunicorn: error: "
     assert project.refusal("-w", "abc", "app", status=2) == (
         f"{usage}argument -w/--workers: invalid int value: 'abc' (allowed: a whole number, 0 or more)\n"
@@ -387,6 +391,29 @@ def test_a_failed_reload_keeps_the_former_configuration() -> None:
     Embedded.values = {"workers": 3}
     app.reload()
     assert app.cfg.workers == 3
+
+
+def test_a_reload_reads_the_file_again_from_the_start_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "gunicorn.conf.py"
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(util, "START_DIRECTORY", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["rgunicorn", "-t", "7"])
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    config.write_text("wsgi_app = 'one'\nchdir = 'sub'\nworkers = 2\n")
+    app = WSGIApplication()
+    assert (app.cfg.workers, app.cfg.timeout, Path.cwd()) == (2, 7, tmp_path / "sub")
+    # The same size within the same second: a cached compilation would not notice.
+    config.write_text("wsgi_app = 'two'\nchdir = 'sub'\nworkers = 3\n")
+    app.reload()
+    assert (app.cfg.workers, app.cfg.wsgi_app, Path.cwd()) == (3, "two", tmp_path / "sub")
+    for broken in ["workers = -1\n", "1/0\n", "chdir = 'nosuch'\n", "", "raise SystemExit(1)\n"]:
+        config.write_text(broken)
+        with pytest.raises(ConfigError):
+            app.reload()
+        assert (app.cfg.workers, app.cfg.wsgi_app, Path.cwd()) == (3, "two", tmp_path / "sub")
 
 
 def test_a_configuration_that_exits_does_not_end_a_reload(monkeypatch: pytest.MonkeyPatch) -> None:

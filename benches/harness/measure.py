@@ -89,7 +89,7 @@ def _throughput(it: Running, workload: Workload, plan: Plan) -> tuple[dict[str, 
         notes.append("CPU too coarse: run longer")
     if counts.errors - counts.read > 0:
         notes.append(f"{counts.errors - counts.read} errors")
-    return figures, ", ".join(notes)
+    return figures, "; ".join(notes)
 
 
 def _slow(it: Running, workload: Workload, plan: Plan) -> tuple[dict[str, float], str]:

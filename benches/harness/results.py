@@ -43,7 +43,7 @@ class Results:
 
     def note(self, server: str, workload: str) -> str:
         """What is to be known beside the figures, or why there are none."""
-        notes = [sample.note for sample in self._of(server, workload) if sample.note]
+        notes = [note for s in self._of(server, workload) for note in s.note.split("; ") if note]
         return "; ".join(dict.fromkeys(notes))
 
     def _of(self, server: str, workload: str) -> list[Sample]:

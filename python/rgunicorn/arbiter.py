@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Iterable
 from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
@@ -37,7 +38,7 @@ class _Before:
 class Arbiter:
     """Holds the listeners and the workers of one service.
 
-    Of `app`, a `BaseApplication`, it uses `cfg`, the configuration, `wsgi()`, which gives the application, and
+    Of `app`, a `BaseApplication`, it uses the configuration `cfg`, `wsgi()`, which gives the application, and
     `reload()`, which reads the configuration again.
     """
 
@@ -111,7 +112,7 @@ class Arbiter:
         self.pid = os.getpid()
         self.cfg.on_starting(self)
         self.log.close_on_exec()
-        self._hold_signals()
+        self._hold_signals(ignored=self.SIGNALS)
         try:
             self.LISTENERS = sock.create_sockets(self.cfg, self.log)
             self.log.debug("Arbiter booted")
@@ -178,9 +179,8 @@ class Arbiter:
 
     def child_main(self, worker: Worker) -> NoReturn:
         """The life of a worker process, from the fork to SystemExit."""
-        for number in (signal.SIGTTIN, signal.SIGTTOU):
-            # By default they would stop the process when somebody signals the whole group.
-            signal.signal(number, _ignore)
+        # Until `init_signals`. Without a handler TTIN and TTOU would stop the process.
+        self._hold_signals(ignored=(signal.SIGTTIN, signal.SIGTTOU))
         worker.pid = os.getpid()
         for listener in self._superseded():
             listener.close()
@@ -289,15 +289,18 @@ class Arbiter:
         made = iter(sock.create_sockets(self.cfg, self.log, added))
         return [kept.get(str(address)) or next(made) for address in self.address]
 
-    def _hold_signals(self) -> None:
-        """Until the loop in Rust takes them over: signals that end the service end the start, others nothing."""
-        for number in self.SIGNALS:
-            ends = number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
-            signal.signal(number, self._stop_starting if ends else _ignore)
+    def _hold_signals(self, ignored: Iterable[int]) -> None:
+        """Until others take over: signals that end a process end its start, `ignored` ones do nothing."""
+        for number in ignored:
+            signal.signal(number, _ignore)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, self._stop_starting)
 
     def _stop_starting(self, signum: int, frame: FrameType | None) -> NoReturn:
-        self.log.info("Handling signal: %s", self.SIG_NAMES[signum])
-        self.log.info("Shutting down: %s", self.master_name)
+        # Not in a worker, nor in a process that a hook has forked.
+        if os.getpid() == self.pid:
+            self.log.info("Handling signal: %s", self.SIG_NAMES[signum])
+            self.log.info("Shutting down: %s", self.master_name)
         sys.exit(0)
 
     def _listening_at(self) -> str:

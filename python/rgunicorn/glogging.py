@@ -136,7 +136,7 @@ class Logger:
         """Makes the error log's file standard output and standard error."""
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
-        old, self.logfile = self.logfile, open(path, "a+")  # noqa: SIM115 (it stays open)
+        old, self.logfile = self.logfile, open(path, "a+")
         os.dup2(self.logfile.fileno(), 1)
         os.dup2(self.logfile.fileno(), 2)
         if old is not None:

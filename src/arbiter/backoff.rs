@@ -1,5 +1,5 @@
-//! How long to wait before the next worker is forked when workers keep dying young: not at all, then 0.1 s, doubling to
-//! 8 s, and anew once a worker has lived a while.
+//! How long to wait before the next worker is forked when workers keep dying young: not at all, then 0.1 s,
+//! doubling to 8 s, and anew once a worker has lived a while.
 
 use std::time::Duration;
 
@@ -23,7 +23,8 @@ impl Backoff {
         self.fail(now, 0)
     }
 
-    /// No worker could be forked. There is always a wait after it, which is returned unless it had begun already.
+    /// No worker could be forked. There is always a wait after it, which is returned unless it had begun
+    /// already.
     pub fn fork_failed(&mut self, now: Time) -> Option<Duration> {
         self.fail(now, 1)
     }

@@ -1,4 +1,5 @@
-//! Which workers there are and how each is doing: bookkeeping without clock, kernel or Python. It decides nothing.
+//! Which workers there are and how each is doing: bookkeeping without clock, kernel or Python. It decides
+//! nothing.
 
 use std::time::Duration;
 
@@ -47,7 +48,8 @@ impl Child {
         self.leaving.is_none()
     }
 
-    /// The moment from which `timeout` counts, if it does: the start of the current request or the latest beat.
+    /// The moment from which `timeout` counts, if it does: the start of the current request or the latest
+    /// beat.
     pub fn watched_since(&self) -> Option<Time> {
         match self.seen.state {
             State::Busy => Some(Time::from_nanos(self.seen.busy_since.max(self.seen.beat))),

@@ -1,5 +1,5 @@
-//! The Python side of the arbiter as Rust calls it: the log, the configuration, the worker objects and the hooks. It asks and tells;
-//! it decides nothing.
+//! The Python side of the arbiter as Rust calls it: the log, the configuration, the worker objects and the
+//! hooks. It asks and tells; it decides nothing.
 
 use std::time::Duration;
 
@@ -102,7 +102,8 @@ impl<'a, 'py> Host<'a, 'py> {
         self.tell("close_listeners", ())
     }
 
-    /// Something that Python was asked for has raised: logs it, and gives the status to end with and the reason to log.
+    /// Something that Python was asked for has raised: logs it, and gives the status to end with and the
+    /// reason to log.
     pub fn failed(&self, error: PyErr) -> (i32, Option<String>) {
         let py = self.arbiter.py();
         let verdict = self.arbiter.call_method1("failed", (error.into_value(py),));

@@ -1,5 +1,5 @@
-//! Log lines as values: a level, Gunicorn's wording with `%s` in it, and what goes there. The wording is part of
-//! the drop-in promise, and loggers that group by it get template and arguments apart.
+//! Log lines as values: a level, Gunicorn's wording with `%s` in it, and what goes there. The wording is part
+//! of the drop-in promise, and loggers that group by it get template and arguments apart.
 
 /// Severity, named as Python's `logging` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

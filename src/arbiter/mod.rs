@@ -1,7 +1,7 @@
 //! The arbiter: decides which workers should exist, starts, watches and stops them.
 //!
-//! `plan` decides, `children` and `backoff` remember, `run` carries out; everything that a user may subclass or patch is asked of
-//! Python through `host`. Outside `plan` nothing decides to fork or to kill.
+//! `plan` decides, `children` and `backoff` remember, `run` carries out; everything that a user may subclass
+//! or patch is asked of Python through `host`. Outside `plan` nothing decides to fork or to kill.
 
 pub mod backoff;
 pub mod children;

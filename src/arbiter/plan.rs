@@ -1,8 +1,8 @@
-//! What to do next: from the workers there are, the limits and the time to the actions that are due. Pure: nothing here
-//! forks, kills, logs or reads a clock, and nothing else decides to.
+//! What to do next: from the workers there are, the limits and the time to the actions that are due. Pure:
+//! nothing here forks, kills, logs or reads a clock, and nothing else decides to.
 //!
-//! `settle` is asked again and again until it has no more actions; each action is remembered as done when it is given out, except
-//! `Spawn`, whose result comes back through `forked` or `fork_failed`.
+//! `settle` is asked again and again until it has no more actions; each action is remembered as done when it
+//! is given out, except `Spawn`, whose result comes back through `forked` or `fork_failed`.
 
 use std::time::Duration;
 
@@ -13,18 +13,15 @@ use super::children::{Child, Children, Time};
 use super::line::{Level, Line};
 use crate::scoreboard::Snapshot;
 use crate::sys::fork::Exit;
+use stop::Stop;
 
 mod deaths;
+mod stop;
 #[cfg(test)]
 mod tests;
 
 /// How long a worker may take to die of SIGABRT before it gets SIGKILL.
 const ABORT_GRACE: Duration = Duration::from_secs(1);
-/// What remains of `graceful_timeout` once a graceful stop has been made a quick one.
-const QUICK_GRACE: Duration = Duration::from_secs(2);
-/// How long the arbiter waits for killed workers to be gone.
-const KILL_GRACE: Duration = Duration::from_secs(1);
-
 /// The settings that decide about workers. They may change with every reload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -90,15 +87,6 @@ enum Course {
     Stop(Stop),
 }
 
-#[derive(Debug)]
-struct Stop {
-    quick: bool,
-    killed: bool,
-    until: Time,
-    status: i32,
-    reason: Option<&'static str>,
-}
-
 /// The arbiter's mind.
 #[derive(Debug)]
 pub struct Plan {
@@ -127,8 +115,8 @@ impl Plan {
         self.children.iter_mut().for_each(|child| child.seen = look(child.slot));
     }
 
-    /// Some worker's `timeout` is running, so that the earliest deadline is known. If none is, a worker that starts a request has to
-    /// wake the arbiter.
+    /// Some worker's `timeout` is running, so that the earliest deadline is known. If none is, a worker that
+    /// starts a request has to wake the arbiter.
     pub fn watching(&self) -> bool {
         self.children.count(|child| child.watched_since().is_some()) > 0
     }
@@ -167,25 +155,6 @@ impl Plan {
             Course::Stop(_) if matches!(signal, Signal::SIGINT | Signal::SIGQUIT) => self.hurry(now),
             Course::Stop(_) => Vec::new(),
         }
-    }
-
-    /// Stops everything; the arbiter will end with this status. Has no effect when it is stopping already.
-    pub fn stop(
-        &mut self,
-        quick: bool,
-        status: i32,
-        reason: Option<&'static str>,
-        limits: &Limits,
-        now: Time,
-    ) -> Vec<Action> {
-        if matches!(self.course, Course::Stop(_)) {
-            return Vec::new();
-        }
-        let until = now + limits.graceful_timeout;
-        self.course = Course::Stop(Stop { quick, killed: false, until, status, reason });
-        let mut actions = vec![Action::CloseListeners];
-        actions.extend(self.tell_all(if quick { Signal::SIGQUIT } else { Signal::SIGTERM }, now));
-        actions
     }
 
     /// What is due now. Empty: nothing before `deadline`, unless something happens.
@@ -249,28 +218,8 @@ impl Plan {
         std::iter::once(Action::ReopenLogs).chain(workers).collect()
     }
 
-    /// INT or QUIT during a stop.
-    fn hurry(&mut self, now: Time) -> Vec<Action> {
-        let Course::Stop(stop) = &mut self.course else { return Vec::new() };
-        stop.until = stop.until.min(now + QUICK_GRACE);
-        if std::mem::replace(&mut stop.quick, true) {
-            return Vec::new();
-        }
-        let mut actions = vec![Action::Log(Line::new(Level::Info, "Quick shutdown requested", []))];
-        actions.extend(self.tell_all(Signal::SIGQUIT, now));
-        actions
-    }
-
-    fn tell_all(&mut self, signal: Signal, now: Time) -> Vec<Action> {
-        let tell = |child: &mut Child| {
-            child.leaving.get_or_insert(now);
-            Action::Signal(child.pid, signal)
-        };
-        self.children.iter_mut().map(tell).collect()
-    }
-
-    /// Workers that have been busy with one request for longer than `timeout`: SIGABRT, then SIGKILL. A worker that boots is
-    /// never late.
+    /// Workers that have been busy with one request for longer than `timeout`: SIGABRT, then SIGKILL. A
+    /// worker that boots is never late.
     fn abort_late(&mut self, limits: &Limits, now: Time) -> Vec<Action> {
         let Some(timeout) = limits.timeout else { return Vec::new() };
         let mut actions = Vec::new();
@@ -288,20 +237,25 @@ impl Plan {
         actions
     }
 
-    /// Workers that were told to leave, have no request to finish, and are still there after `graceful_timeout`: SIGKILL.
+    /// Workers that were told to leave, have no request to finish, and are still there after
+    /// `graceful_timeout`: SIGKILL.
     fn kill_stuck(&mut self, limits: &Limits, now: Time) -> Vec<Action> {
         let stuck = |child: &&mut Child| stuck_at(child, limits).is_some_and(|moment| now >= moment);
-        self.children.iter_mut().filter(stuck).map(kill).collect()
+        let end = |child: &mut Child| [overdue(child.pid), kill(child)];
+        self.children.iter_mut().filter(stuck).flat_map(end).collect()
     }
 
-    /// Once every worker of a new generation has booted the others may go. Those of an older one that have not booted are of no use.
+    /// Once every worker of a new generation has booted the others may go. Those of an older one that have
+    /// not booted are of no use.
     fn finish_reload(&mut self, limits: &Limits, now: Time) -> Vec<Action> {
         if !self.reloading {
             return Vec::new();
         }
         let generation = self.generation;
         let superseded = |child: &Child| child.generation < generation && child.stays();
-        let complete = self.fresh_and_booted() >= limits.workers && self.missing(limits) == 0;
+        // Retiring ones count: where `max_requests` is small they may be all there is at any moment.
+        let current = |child: &Child| child.generation == generation && child.stays() && child.booted();
+        let complete = self.children.count(current) >= limits.workers;
         let mut actions =
             self.dismiss(|child| superseded(child) && (complete || !child.booted()), usize::MAX, now);
         if complete {
@@ -341,24 +295,6 @@ impl Plan {
     }
 }
 
-impl Stop {
-    fn settle(&mut self, children: &Children, now: Time) -> Vec<Action> {
-        if children.is_empty() || self.killed && now >= self.until {
-            return vec![Action::Halt { status: self.status, reason: self.reason }];
-        }
-        if now < self.until {
-            return Vec::new();
-        }
-        self.killed = true;
-        self.until = now + KILL_GRACE;
-        children.iter().map(|child| Action::Signal(child.pid, Signal::SIGKILL)).collect()
-    }
-
-    fn deadline(&self) -> Time {
-        self.until
-    }
-}
-
 /// It counts towards the number of workers: of the current generation and not about to leave.
 fn fresh(child: &Child, generation: u64) -> bool {
     child.generation == generation && child.stays() && !child.seen.retiring
@@ -367,6 +303,11 @@ fn fresh(child: &Child, generation: u64) -> bool {
 fn kill(child: &mut Child) -> Action {
     child.killed = true;
     Action::Signal(child.pid, Signal::SIGKILL)
+}
+
+fn overdue(pid: i32) -> Action {
+    let text = "Worker (pid:%s) has not left within graceful_timeout and is killed.";
+    Action::Log(Line::new(Level::Warning, text, [pid.into()]))
 }
 
 /// When a leaving worker counts as stuck. One with a request has until its `timeout`.

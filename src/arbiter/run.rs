@@ -1,5 +1,5 @@
-//! The arbiter's loop: signals, ended children and pokes from workers in; the plan's actions out. Between two events it sleeps in
-//! poll, detached from the interpreter, without a timeout unless the plan has a deadline.
+//! The arbiter's loop: signals, ended children and pokes from workers in; the plan's actions out. Between two
+//! events it sleeps in poll, detached from the interpreter, without a timeout unless the plan has a deadline.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
@@ -40,7 +40,8 @@ const MOST_WORKERS: usize = 4096;
 
 /// How the loop ends.
 pub enum End {
-    /// This process is a new worker, whose object this is. Everything of the arbiter's that it must not keep is closed.
+    /// This process is a new worker, whose object this is. Everything of the arbiter's that it must not keep
+    /// is closed.
     Child(Py<PyAny>),
     /// All workers are gone: the arbiter ends.
     Halt {
@@ -54,8 +55,8 @@ pub enum End {
 /// Wraps a worker's place on the scoreboard for Python.
 pub type WrapSlot = fn(Python<'_>, Slot) -> PyResult<Py<PyAny>>;
 
-/// Runs the arbiter until it halts; in each forked worker it returns too. Fails only where it cannot begin: no memory or no
-/// descriptors.
+/// Runs the arbiter until it halts; in each forked worker it returns too. Fails only where it cannot begin:
+/// no memory or no descriptors.
 pub fn run(arbiter: &Bound<'_, PyAny>, wrap_slot: WrapSlot) -> PyResult<End> {
     let mut run = Run::new(Host::new(arbiter), wrap_slot)?;
     let py = arbiter.py();
@@ -80,7 +81,8 @@ struct Run<'a, 'py> {
     pokes: OwnedFd,
     poll: Poll,
     events: Events,
-    /// Workers watch the read end: it ends when the last copy of the write end is gone, which is the arbiter's.
+    /// Workers watch the read end: it ends when the last copy of the write end is gone, which is the
+    /// arbiter's.
     lifeline: Lifeline,
 }
 
@@ -240,7 +242,7 @@ impl<'a, 'py> Run<'a, 'py> {
         let lifeline = self.lifeline.reader.as_ref().map_or(-1, AsRawFd::as_raw_fd);
         let made = (self.wrap_slot)(py, slot).and_then(|slot| self.host.new_worker(slot, lifeline));
         let (worker, age) = made.inspect_err(|_| self.board.release(index))?;
-        match fork::fork(py, || signals::reset(&SIGNALS)) {
+        match fork::fork(py, prepare_child) {
             Ok(Side::Child) => {
                 // The worker holds its number.
                 let _ = self.lifeline.reader.take().map(IntoRawFd::into_raw_fd);
@@ -299,6 +301,13 @@ impl<'a, 'py> Run<'a, 'py> {
         }
         Ok(())
     }
+}
+
+/// Signals have their default effect in a new worker until it installs handlers of its own. Only USR1 must
+/// not: rotating the logs at that moment would kill it.
+fn prepare_child() {
+    signals::reset(&SIGNALS);
+    signals::ignore(Signal::SIGUSR1);
 }
 
 fn now() -> Time {

@@ -86,10 +86,12 @@ impl Record<'_> {
             Atom::RequestHeader(name) => {
                 append_or_dash(out, self.request.and_then(|request| last_field(request, name.as_bytes())));
             }
-            Atom::RequestLine | Atom::Method | Atom::Path | Atom::Query | Atom::Protocol => match self.request {
-                Some(request) => append_request_part(out, request, atom),
-                None => out.push(b'-'),
-            },
+            Atom::RequestLine | Atom::Method | Atom::Path | Atom::Query | Atom::Protocol => {
+                match self.request {
+                    Some(request) => append_request_part(out, request, atom),
+                    None => out.push(b'-'),
+                }
+            }
         }
     }
 
@@ -100,7 +102,10 @@ impl Record<'_> {
             Unit::Milliseconds => append_display(out, microseconds / 1000),
             Unit::Microseconds => append_display(out, microseconds),
             Unit::Decimal => {
-                append_display(out, format_args!("{}.{:06}", microseconds / 1_000_000, microseconds % 1_000_000));
+                append_display(
+                    out,
+                    format_args!("{}.{:06}", microseconds / 1_000_000, microseconds % 1_000_000),
+                );
             }
         }
     }
@@ -163,7 +168,8 @@ fn append_display(out: &mut Vec<u8>, value: impl std::fmt::Display) {
 
 /// Of repeated headers the last one counts, as in Gunicorn.
 fn last_field<'a>(request: &'a Request, name: &[u8]) -> Option<&'a [u8]> {
-    let field = request.head.fields.iter().rev().find(|field| request.part(field.name).eq_ignore_ascii_case(name))?;
+    let field =
+        request.head.fields.iter().rev().find(|field| request.part(field.name).eq_ignore_ascii_case(name))?;
     Some(request.part(field.value))
 }
 

@@ -60,10 +60,13 @@ pub(crate) fn is_token(bytes: &[u8]) -> bool {
 
 /// `bytes` without SP and HTAB at both ends (RFC 9110: OWS).
 pub(crate) fn trim(bytes: &[u8]) -> &[u8] {
-    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
-    let Some(start) = bytes.iter().position(|byte| !blank(byte)) else { return &[] };
-    let end = bytes.iter().rposition(|byte| !blank(byte)).map_or(start, |last| last + 1);
-    &bytes[start..end]
+    trim_end(trim_start(bytes))
+}
+
+/// `bytes` without SP and HTAB at its start.
+pub(crate) fn trim_start(bytes: &[u8]) -> &[u8] {
+    let start = bytes.iter().position(|byte| !matches!(byte, b' ' | b'\t')).unwrap_or(bytes.len());
+    &bytes[start..]
 }
 
 /// `bytes` without SP and HTAB at its end.

@@ -10,3 +10,6 @@ use super::http1::Refusal;
 pub fn path_info<'a>(script_name: &[u8], path: &'a [u8]) -> Result<&'a [u8], Refusal> {
     path.strip_prefix(script_name).ok_or_else(|| Refusal::outside_script_name(path, script_name))
 }
+
+#[cfg(test)]
+mod tests;

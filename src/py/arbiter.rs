@@ -26,7 +26,8 @@ impl Slot {
         self.inner.booted();
     }
 
-    /// A request starts. For worker classes that serve in Python: the native ones mark their requests themselves.
+    /// A request starts. For worker classes that serve in Python: the native ones mark their requests
+    /// themselves.
     fn begin(&self, method: &[u8], target: &[u8]) {
         self.inner.begin(method, target, None, clock::monotonic());
     }
@@ -36,19 +37,22 @@ impl Slot {
         self.inner.end();
     }
 
-    /// `max_requests` have been served: the worker goes on until its replacement has booted and the arbiter sends it TERM.
+    /// `max_requests` have been served: the worker goes on until its replacement has booted and the arbiter
+    /// sends it TERM.
     fn retire(&self) {
         self.inner.retire();
     }
 
-    /// The worker lives. Once it has said so outside of a request, it must go on doing so at least every `timeout` seconds.
+    /// The worker lives. Once it has said so outside of a request, it must go on doing so at least every
+    /// `timeout` seconds.
     fn beat(&self) {
         self.inner.beat(clock::monotonic());
     }
 }
 
-/// Runs the workers of an `rgunicorn.arbiter.Arbiter` until a signal ends them. It does not return: the arbiter leaves through
-/// `Arbiter.halt`, each forked worker through `Arbiter.child_main`, both by raising SystemExit.
+/// Runs the workers of an `rgunicorn.arbiter.Arbiter` until a signal ends them. It does not return: the
+/// arbiter leaves through `Arbiter.halt`, each forked worker through `Arbiter.child_main`, both by raising
+/// SystemExit.
 #[pyfunction]
 fn run_arbiter<'py>(arbiter: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let end = arbiter::run(arbiter, |py, inner| Ok(Py::new(py, Slot { inner })?.into_any()))?;

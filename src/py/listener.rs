@@ -9,6 +9,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::net::{self, Address};
+use crate::wsgi::os_error;
 
 /// A listening socket. Made in the arbiter, inherited by the workers.
 #[pyclass(frozen, module = "rgunicorn._native")]
@@ -48,9 +49,12 @@ impl Listener {
     #[staticmethod]
     fn bind(address: Bind, backlog: i32, umask: u32, reuse_port: bool) -> PyResult<Self> {
         let listener = match address {
-            Bind::Inet(host, port) => net::Listener::tcp(resolve(&host, port)?, backlog, reuse_port)?,
-            Bind::Unix(path) => net::Listener::unix(&path, backlog, umask)?,
+            Bind::Inet(host, port) => {
+                resolve(&host, port).and_then(|address| net::Listener::tcp(address, backlog, reuse_port))
+            }
+            Bind::Unix(path) => net::Listener::unix(&path, backlog, umask),
         };
+        let listener = listener.map_err(|error| os_error(&error))?;
         let address = listener.address().clone();
         Ok(Self { inner: Mutex::new(Some(listener)), address })
     }
@@ -63,9 +67,13 @@ impl Listener {
     /// As `socket.getsockname()` gives it: `(host, port)`, `(host, port, 0, scope)` or a path.
     fn getsockname<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.address {
-            Address::Inet(SocketAddr::V4(v4)) => Ok((v4.ip().to_string(), v4.port()).into_pyobject(py)?.into_any()),
+            Address::Inet(SocketAddr::V4(v4)) => {
+                Ok((v4.ip().to_string(), v4.port()).into_pyobject(py)?.into_any())
+            }
             Address::Inet(SocketAddr::V6(v6)) => {
-                Ok((v6.ip().to_string(), v6.port(), v6.flowinfo(), v6.scope_id()).into_pyobject(py)?.into_any())
+                Ok((v6.ip().to_string(), v6.port(), v6.flowinfo(), v6.scope_id())
+                    .into_pyobject(py)?
+                    .into_any())
             }
             Address::Unix(path) => Ok(path.as_os_str().into_pyobject(py)?.into_any()),
         }

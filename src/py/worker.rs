@@ -3,7 +3,6 @@
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -13,7 +12,7 @@ use super::arbiter::Slot;
 use super::listener::Listener;
 use crate::net::Address;
 use crate::proto::forwarded::TrustedPeers;
-use crate::proto::http1::{ForwarderHeaders, HeaderMap, Rules};
+use crate::proto::http1::{ForwarderHeaders, HeaderMap, Limits, Rules, SecureSchemeHeaders};
 use crate::reactor::{ReactorSettings, SpoolSettings};
 use crate::sys::file;
 use crate::worker::{ListenerSetup, Setup, sync};
@@ -36,7 +35,7 @@ fn setup(worker: &Bound<'_, PyAny>) -> PyResult<Setup> {
         slot,
         wakeup: duplicate(&worker.getattr("PIPE")?.get_item(0)?)?,
         lifeline: duplicate(&worker.getattr("lifeline")?)?,
-        reactor: Arc::new(reactor_settings(&cfg)?),
+        reactor: reactor_settings(&cfg)?,
         facts: facts(worker, &cfg)?,
         sendfile: setting(&cfg, "sendfile")?,
         // sys.maxsize is how a worker says "never".
@@ -126,20 +125,23 @@ fn rules(cfg: &Bound<'_, PyAny>) -> PyResult<Rules> {
         .map(|(name, value)| Ok((name.extract()?, value.cast_into::<PyString>()?.extract()?)))
         .collect::<PyResult<_>>()?;
     let forwarder_headers: Vec<String> = setting(cfg, "forwarder_headers")?;
-    let mut rules = Rules::new(
+    let limits = Limits::new(
         setting(cfg, "limit_request_line")?,
         setting(cfg, "limit_request_fields")?,
         setting(cfg, "limit_request_field_size")?,
-    )
-    .secure_scheme_headers(schemes.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-    rules.permit_obsolete_folding = setting(cfg, "permit_obsolete_folding")?;
-    rules.strip_header_spaces = setting(cfg, "strip_header_spaces")?;
-    rules.permit_unconventional_http_method = setting(cfg, "permit_unconventional_http_method")?;
-    rules.permit_unconventional_http_version = setting(cfg, "permit_unconventional_http_version")?;
-    rules.casefold_http_method = setting(cfg, "casefold_http_method")?;
-    rules.header_map = header_map(&setting::<String>(cfg, "header_map")?);
-    rules.forwarder_headers = ForwarderHeaders::new(forwarder_headers.iter().map(String::as_str));
-    Ok(rules)
+    );
+    let schemes = schemes.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    Ok(Rules {
+        limits,
+        permit_obsolete_folding: setting(cfg, "permit_obsolete_folding")?,
+        strip_header_spaces: setting(cfg, "strip_header_spaces")?,
+        permit_unconventional_http_method: setting(cfg, "permit_unconventional_http_method")?,
+        permit_unconventional_http_version: setting(cfg, "permit_unconventional_http_version")?,
+        casefold_http_method: setting(cfg, "casefold_http_method")?,
+        header_map: header_map(&setting::<String>(cfg, "header_map")?),
+        forwarder_headers: ForwarderHeaders::new(forwarder_headers.iter().map(String::as_str)),
+        secure_scheme_headers: SecureSchemeHeaders::new(schemes),
+    })
 }
 
 /// The configuration has checked the word already.

@@ -5,9 +5,9 @@ use std::io::{self, Write};
 use std::ops::Range;
 
 use crate::net::Stream;
-use crate::proto::http1::{Refusal, Rules};
-use crate::proto::http1::{Chunk, Chunked};
 use crate::proto::http1::Framing;
+use crate::proto::http1::{Chunk, Chunked};
+use crate::proto::http1::{Refusal, Rules};
 use crate::reactor::spool::SpoolSettings;
 
 /// A body as the application finds it.

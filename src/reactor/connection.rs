@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crate::net::Stream;
 use crate::proto::http1::{Peer, Refusal, Scan, encode};
@@ -19,7 +20,7 @@ pub enum End {
     Keep,
     /// It is closed when everything has been sent.
     Close,
-    /// It is closed at once, so that the peer sees that something is missing.
+    /// It is closed at once: the peer is gone.
     Cut,
 }
 
@@ -73,7 +74,7 @@ pub enum Closed {
 
 /// An accepted connection.
 pub(super) struct Connection {
-    pub stream: Stream,
+    pub stream: Arc<Stream>,
     pub peer: Option<SocketAddr>,
     /// Which of the listeners took it.
     pub listener: usize,
@@ -101,7 +102,7 @@ const BLOCK: usize = 64 * 1024;
 impl Connection {
     pub fn new(stream: Stream, peer: Option<SocketAddr>, listener: usize) -> Self {
         Self {
-            stream,
+            stream: Arc::new(stream),
             peer,
             listener,
             phase: Phase::Head(Scan::default()),
@@ -187,7 +188,8 @@ impl Connection {
                 return Step::Refuse(Refusal::BodyTooLarge(settings.limit_request_body), Some(request));
             }
             let end = usize::try_from(size).ok().and_then(|size| length.checked_add(size));
-            if let Some(end) = end.filter(|&end| end <= request.bytes.len() && !settings.stream_request_body) {
+            if let Some(end) = end.filter(|&end| end <= request.bytes.len() && !settings.stream_request_body)
+            {
                 if request.bytes.len() > end {
                     self.inbound = request.bytes.split_off(end);
                 }
@@ -272,7 +274,11 @@ impl Connection {
     }
 
     /// Receives into the body itself where its length is known and it fits, else into `inbound`.
-    fn receive_body(&mut self, request: &mut Request, settings: &ReactorSettings) -> io::Result<Option<usize>> {
+    fn receive_body(
+        &mut self,
+        request: &mut Request,
+        settings: &ReactorSettings,
+    ) -> io::Result<Option<usize>> {
         let room = request.sink.room(&settings.spool);
         if let Some(Decoder::Length(left)) = &mut request.decoder
             && room > 0
@@ -302,7 +308,8 @@ impl Connection {
         let mut at = 0;
         let end = loop {
             let rest = &self.inbound[at..];
-            let found = decoder.next(rest, &settings.rules, settings.limit_request_body).map_err(Fault::Refused)?;
+            let found =
+                decoder.next(rest, &settings.rules, settings.limit_request_body).map_err(Fault::Refused)?;
             request.sink.push(&rest[found.data], &settings.spool).map_err(Fault::Storage)?;
             at += found.consumed;
             if found.end || found.consumed == 0 || at == self.inbound.len() {

@@ -47,7 +47,8 @@ pub struct Deadlines {
 impl Deadlines {
     /// `lasts` gives the duration of each kind in nanoseconds, 0 = for ever.
     pub fn new(lasts: impl Fn(Wait) -> u64) -> Self {
-        let queue = |wait| Queue { first: NONE, last: NONE, lasts: Some(lasts(wait)).filter(|&time| time > 0) };
+        let queue =
+            |wait| Queue { first: NONE, last: NONE, lasts: Some(lasts(wait)).filter(|&time| time > 0) };
         Self { links: Vec::new(), queues: KINDS.map(queue) }
     }
 

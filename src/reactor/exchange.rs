@@ -13,6 +13,19 @@ use crate::reactor::connection::Connection;
 use crate::reactor::outbound::{Flushed, Payload};
 use crate::reactor::request::Request;
 use crate::reactor::settings::ReactorSettings;
+use crate::reactor::understudy::{MOMENT, Understudy};
+use crate::sys::clock;
+
+/// What every exchange of a worker shares.
+pub(super) struct Common {
+    pub settings: ReactorSettings,
+    pub understudy: Understudy,
+}
+
+/// Blocks that wait for each other are sent when they come to so many bytes.
+const BATCH: usize = 16 * 1024;
+/// A block of at most so many bytes is copied rather than kept.
+const COPIED: usize = 4096;
 
 /// A request that is being served. It must go back with [`crate::reactor::Reactor::finish`]; dropped, it closes the
 /// connection.
@@ -21,7 +34,11 @@ pub struct Exchange {
     pub(super) connection: Box<Connection>,
     /// What was asked.
     pub request: Box<Request>,
-    pub(super) settings: Arc<ReactorSettings>,
+    pub(super) common: Arc<Common>,
+    /// The understudy has what is unsent.
+    pub(super) lent: bool,
+    /// When something was sent last, in nanoseconds; 0 = nothing yet.
+    pub(super) sent_at: u64,
     /// The worker is leaving: no further request on this connection.
     pub(super) draining: bool,
 }
@@ -84,46 +101,90 @@ impl Exchange {
     pub fn may_persist(&self) -> bool {
         self.request.head.persist
             && !self.draining
-            && self.settings.keepalive > 0
+            && self.common.settings.keepalive > 0
             && self.request.decoder.is_none()
     }
 
     /// Sends `lead`, `body` and `tail`. What the kernel does not take is queued: the body by reference, through
-    /// `keep`. Errors: those of the socket.
+    /// `keep`. With `more`, another block may follow: then a short one that comes right after the last waits a moment
+    /// for it, in the hands of the understudy. Errors: those of the socket.
     pub fn send(
         &mut self,
         lead: &[u8],
         body: &[u8],
         tail: &[u8],
+        more: bool,
         keep: impl FnOnce() -> Payload,
     ) -> io::Result<()> {
-        let sent = self.send_now(lead, body, tail)?;
-        if sent == lead.len() + body.len() + tail.len() {
+        self.reclaim()?;
+        let now = if more { clock::monotonic() } else { 0 };
+        if more && self.may_wait(lead.len() + body.len() + tail.len(), now) {
+            let outbound = &mut self.connection.outbound;
+            [lead, body, tail].into_iter().for_each(|bytes| outbound.push(bytes));
+            self.lend();
             return Ok(());
         }
+        let queued = !self.connection.outbound.is_empty();
+        let sent = if queued { 0 } else { self.send_now(lead, body, tail)? };
+        self.sent_at = now;
+        if sent < lead.len() + body.len() + tail.len() {
+            self.queue_rest(lead, body, tail, sent, keep);
+            if queued {
+                self.flush()?;
+            }
+            self.connection.outbound.spill(&self.common.settings.spool);
+            if more {
+                self.lend();
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a block of `size` bytes may wait for the next one.
+    fn may_wait(&self, size: usize, now: u64) -> bool {
+        // Counted from the last send, so that the first of them never waits longer than a moment.
+        self.sent_at != 0
+            && now - self.sent_at < MOMENT
+            && self.connection.outbound.in_memory() + size <= BATCH
+    }
+
+    fn queue_rest(
+        &mut self,
+        lead: &[u8],
+        body: &[u8],
+        tail: &[u8],
+        sent: usize,
+        keep: impl FnOnce() -> Payload,
+    ) {
         let outbound = &mut self.connection.outbound;
         outbound.push(&lead[sent.min(lead.len())..]);
         let sent = sent.saturating_sub(lead.len());
-        if sent < body.len() {
+        if body.len() - sent.min(body.len()) > COPIED {
             outbound.push_shared(keep(), sent);
+        } else {
+            outbound.push(&body[sent.min(body.len())..]);
         }
         outbound.push(&tail[sent.saturating_sub(body.len()).min(tail.len())..]);
-        outbound.spill(&self.settings.spool);
-        Ok(())
     }
 
     /// Sends two slices, copying what the kernel does not take. For heads and other small things.
     pub fn send_copied(&mut self, first: &[u8], second: &[u8]) -> io::Result<()> {
-        let sent = self.send_now(first, second, b"")?;
+        self.reclaim()?;
+        let queued = !self.connection.outbound.is_empty();
+        let sent = if queued { 0 } else { self.send_now(first, second, b"")? };
         let outbound = &mut self.connection.outbound;
         outbound.push(&first[sent.min(first.len())..]);
         outbound.push(&second[sent.saturating_sub(first.len()).min(second.len())..]);
-        outbound.spill(&self.settings.spool);
+        if queued {
+            self.flush()?;
+        }
+        self.connection.outbound.spill(&self.common.settings.spool);
         Ok(())
     }
 
     /// Sends `lead`, then `length` bytes of `file` from `offset` on, without reading them into this process.
     pub fn send_with_file(&mut self, lead: &[u8], file: File, offset: u64, length: u64) -> io::Result<()> {
+        self.reclaim()?;
         let outbound = &mut self.connection.outbound;
         outbound.push(lead);
         outbound.push_file(Arc::new(file), offset, length);
@@ -131,9 +192,6 @@ impl Exchange {
     }
 
     fn send_now(&mut self, lead: &[u8], body: &[u8], tail: &[u8]) -> io::Result<usize> {
-        if !self.connection.outbound.is_empty() && self.flush()? != Flushed::All {
-            return Ok(0);
-        }
         let stream = &self.connection.stream;
         let sent = match (body.is_empty(), tail.is_empty()) {
             (true, true) => stream.send(lead),
@@ -151,17 +209,46 @@ impl Exchange {
         outbound.flush(stream, usize::MAX)
     }
 
+    /// Leaves what is unsent to the understudy while the application works on.
+    fn lend(&mut self) {
+        let Connection { outbound, stream, .. } = &mut *self.connection;
+        if !outbound.is_empty() {
+            self.common.understudy.lend(stream, std::mem::take(outbound), self.sent_at);
+            self.lent = true;
+        }
+    }
+
+    /// Takes back what was left to the understudy.
+    pub(super) fn reclaim(&mut self) -> io::Result<()> {
+        if std::mem::take(&mut self.lent) {
+            self.connection.outbound = self.common.understudy.take_back()?;
+        }
+        Ok(())
+    }
+
     /// Whether so much is unsent that the application must wait with [`Exchange::wait_for_room`].
-    pub fn is_full(&self) -> bool {
-        self.connection.outbound.is_full(&self.settings.spool)
+    pub fn is_full(&mut self) -> io::Result<bool> {
+        if !self.lent {
+            return Ok(false);
+        }
+        self.reclaim()?;
+        let full = self.is_outbound_full();
+        if !full {
+            self.lend();
+        }
+        Ok(full)
+    }
+
+    fn is_outbound_full(&self) -> bool {
+        self.connection.outbound.is_full(&self.common.settings.spool)
     }
 
     /// Waits until enough has been sent. Blocks: the caller must have let go of the interpreter.
     ///
     /// Errors: those of the socket; `TimedOut` when the client takes nothing for `send_timeout`.
     pub fn wait_for_room(&mut self) -> io::Result<()> {
-        let patience = patience(self.settings.send_timeout);
-        while self.is_full() {
+        let patience = patience(self.common.settings.send_timeout);
+        while self.is_outbound_full() {
             if !self.connection.stream.wait_writable(patience)? {
                 return Err(io::ErrorKind::TimedOut.into());
             }
@@ -176,7 +263,7 @@ impl Exchange {
         loop {
             let Some(decoder) = &mut self.request.decoder else { return Ok(Some(true)) };
             let inbound = &mut self.connection.inbound;
-            let (rules, limit) = (&self.settings.rules, self.settings.limit_request_body);
+            let (rules, limit) = (&self.common.settings.rules, self.common.settings.limit_request_body);
             let found = decoder.next(inbound, rules, limit).map_err(BodyError::Refused)?;
             out.extend_from_slice(&inbound[found.data.clone()]);
             inbound.drain(..found.consumed);
@@ -207,7 +294,7 @@ impl Exchange {
 
     /// Waits until more of a streamed body may be there. Blocks: the caller must have let go of the interpreter.
     pub fn wait_for_body(&mut self) -> Result<(), BodyError> {
-        match self.connection.stream.wait_readable(patience(self.settings.body_timeout)) {
+        match self.connection.stream.wait_readable(patience(self.common.settings.body_timeout)) {
             Ok(true) => {
                 self.connection.readable = true;
                 Ok(())
@@ -215,11 +302,6 @@ impl Exchange {
             Ok(false) => Err(BodyError::Silent),
             Err(error) => Err(BodyError::Io(error)),
         }
-    }
-
-    /// Whether some of a response is still to be sent.
-    pub fn has_unsent(&self) -> bool {
-        !self.connection.outbound.is_empty()
     }
 }
 

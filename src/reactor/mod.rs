@@ -1,6 +1,7 @@
 //! The event loop: owns every socket of a worker process. It accepts, reads, parses, enforces limits and deadlines,
 //! hands out complete requests as [`Exchange`]s and sends what is left of responses. No Python, no locks, no logs.
 
+mod accept;
 mod body;
 mod connection;
 mod date;
@@ -10,9 +11,11 @@ mod notice;
 mod outbound;
 #[allow(clippy::module_inception)]
 mod reactor;
+mod refuse;
 mod request;
 mod settings;
 mod spool;
+mod understudy;
 
 pub use body::Body;
 pub use connection::{Closed, End};

@@ -80,6 +80,11 @@ impl Outbound {
         self.pieces.is_empty()
     }
 
+    /// Unsent bytes in memory.
+    pub fn in_memory(&self) -> usize {
+        self.memory
+    }
+
     /// Queues a copy of `bytes`.
     pub fn push(&mut self, bytes: &[u8]) {
         self.memory += bytes.len();
@@ -134,7 +139,10 @@ impl Outbound {
         if let Some(Piece::File { file, offset, left }) = self.pieces.front() {
             let count = (*left).min(1 << 20) as usize;
             return match stream.send_file(file.as_fd(), *offset, count)? {
-                0 => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter while it was sent")),
+                0 => Err(io::Error::new(
+                    io::ErrorKind::UnexpectedEof,
+                    "the file became shorter while it was sent",
+                )),
                 sent => Ok(sent),
             };
         }

@@ -3,7 +3,6 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,91 +11,77 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
-use crate::net::{Listener, Stream};
-use crate::proto::http1::{Refusal, Scan, encode};
+use crate::net::Listener;
+use crate::proto::http1::Scan;
+use crate::reactor::accept::Accepting;
 use crate::reactor::connection::{Closed, Connection, End, Phase, Progress, Step};
 use crate::reactor::date::DateCache;
 use crate::reactor::deadlines::{Deadlines, Wait};
-use crate::reactor::exchange::Exchange;
+use crate::reactor::exchange::{Common, Exchange};
 use crate::reactor::notice::Notice;
 use crate::reactor::outbound::Flushed;
-use crate::reactor::request::{Pool, Request};
+use crate::reactor::request::Pool;
 use crate::reactor::settings::ReactorSettings;
-use crate::sys::{clock, epoll};
+use crate::reactor::understudy::Understudy;
+use crate::sys::clock;
 
-enum Slot {
+pub(super) enum Slot {
     Here(Box<Connection>),
     /// An [`Exchange`] holds it.
     Out,
 }
 
 /// Tokens from here on are listeners, then the caller's own descriptors; below are connections.
-const LISTENERS: usize = usize::MAX - 1024;
+pub(super) const LISTENERS: usize = usize::MAX - 1024;
 const WATCHED: usize = usize::MAX - 512;
 
 /// Bytes sent on one connection before the others get their turn.
 const FLUSH_TURN: usize = 1 << 20;
 /// How long the peer may take to see the end of a refused request (RFC 9112, section 9.6), in nanoseconds.
 const LINGER: u64 = 2_000_000_000;
-/// How long accepting rests when descriptors have run out, in nanoseconds.
-const EXHAUSTED_PAUSE: u64 = 100_000_000;
 
 /// Every socket of a worker, and what each waits for.
 pub struct Reactor {
-    poll: Poll,
+    pub(super) poll: Poll,
     events: Events,
-    settings: Arc<ReactorSettings>,
-    listeners: Vec<Listener>,
-    slots: Slab<Slot>,
-    deadlines: Deadlines,
-    pool: Pool,
-    date: DateCache,
+    pub(super) common: Arc<Common>,
+    pub(super) listeners: Vec<Listener>,
+    pub(super) slots: Slab<Slot>,
+    pub(super) deadlines: Deadlines,
+    pub(super) pool: Pool,
+    pub(super) date: DateCache,
     /// Connections that may have something to read.
     readable: VecDeque<usize>,
     /// Connections whose turn of sending ended before the kernel was full.
     resume: Vec<usize>,
     /// Listeners on which somebody waits, as bits.
-    acceptable: u64,
+    pub(super) acceptable: u64,
     /// How many connections may still be accepted in this turn.
-    burst: usize,
-    accepting: Accepting,
-    draining: bool,
+    pub(super) burst: usize,
+    pub(super) accepting: Accepting,
+    pub(super) draining: bool,
     /// The caller's descriptors that became readable, as bits.
     woken: u64,
-    notices: Vec<Notice>,
+    pub(super) notices: Vec<Notice>,
     /// When the events of the last turn were fetched.
-    now: u64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Accepting {
-    Yes,
-    /// As many connections as are allowed.
-    Full,
-    /// No descriptors, until then.
-    Exhausted(u64),
-    /// Never again.
-    Stopped,
+    pub(super) now: u64,
 }
 
 impl Reactor {
     /// A reactor on `listeners`. Errors: those of making an epoll instance.
-    pub fn new(settings: Arc<ReactorSettings>, listeners: Vec<Listener>) -> io::Result<Self> {
-        let lasts = {
-            let settings = settings.clone();
-            move |wait| match wait {
-                Wait::Idle => settings.keepalive,
-                Wait::Head => settings.header_timeout,
-                Wait::Body => settings.body_timeout,
-                Wait::Send => settings.send_timeout,
-                Wait::Linger => LINGER,
-            }
+    pub fn new(settings: ReactorSettings, listeners: Vec<Listener>) -> io::Result<Self> {
+        let lasts = |wait| match wait {
+            Wait::Idle => settings.keepalive,
+            Wait::Head => settings.header_timeout,
+            Wait::Body => settings.body_timeout,
+            Wait::Send => settings.send_timeout,
+            Wait::Linger => LINGER,
         };
         let mut reactor = Self {
             poll: Poll::new()?,
             events: Events::with_capacity(256),
             deadlines: Deadlines::new(lasts),
-            settings,
+            common: Arc::new(Common { settings, understudy: Understudy::default() }),
             listeners,
             slots: Slab::new(),
             pool: Pool::default(),
@@ -117,7 +102,11 @@ impl Reactor {
 
     /// Also waits for `fd` to become readable or to be closed; [`Reactor::take_woken`] tells. `which` is below 64.
     pub fn watch(&mut self, fd: BorrowedFd<'_>, which: usize) -> io::Result<()> {
-        self.poll.registry().register(&mut SourceFd(&fd.as_raw_fd()), Token(WATCHED + which), Interest::READABLE)
+        self.poll.registry().register(
+            &mut SourceFd(&fd.as_raw_fd()),
+            Token(WATCHED + which),
+            Interest::READABLE,
+        )
     }
 
     /// The watched descriptors that have woken the loop since the last call, as bits.
@@ -150,12 +139,8 @@ impl Reactor {
             other => other?,
         }
         self.now = clock::monotonic();
-        self.burst = self.settings.accept_burst;
-        if let Accepting::Exhausted(until) = self.accepting
-            && until <= self.now
-        {
-            self.accept_again()?;
-        }
+        self.burst = self.common.settings.accept_burst;
+        self.rested();
         self.dispatch();
         for key in std::mem::take(&mut self.resume) {
             self.flush(key);
@@ -202,7 +187,7 @@ impl Reactor {
         }
     }
 
-    fn queue(&mut self, key: usize) {
+    pub(super) fn queue(&mut self, key: usize) {
         if let Some(Slot::Here(connection)) = self.slots.get_mut(key)
             && !std::mem::replace(&mut connection.queued, true)
         {
@@ -212,7 +197,7 @@ impl Reactor {
 
     /// The next complete request, from the connections that became readable, then from newly accepted ones. `None`
     /// when [`Reactor::poll`] must be called again.
-    pub fn next(&mut self) -> Option<Exchange> {
+    pub fn next_exchange(&mut self) -> Option<Exchange> {
         while let Some(key) = self.readable.pop_front() {
             if let Some(exchange) = self.read(key) {
                 return Some(exchange);
@@ -221,15 +206,23 @@ impl Reactor {
         self.accept()
     }
 
-    fn read(&mut self, key: usize) -> Option<Exchange> {
+    pub(super) fn read(&mut self, key: usize) -> Option<Exchange> {
         let slot = self.slots.get_mut(key)?;
         let Slot::Here(mut connection) = std::mem::replace(slot, Slot::Out) else { return None };
         connection.queued = false;
-        match connection.advance(&mut self.pool, &self.settings) {
+        match connection.advance(&mut self.pool, &self.common.settings) {
             Step::Ready(request) => {
                 self.deadlines.clear(key);
-                let (settings, draining) = (self.settings.clone(), self.draining);
-                return Some(Exchange { key, connection, request, settings, draining });
+                let (common, draining) = (self.common.clone(), self.draining);
+                return Some(Exchange {
+                    key,
+                    connection,
+                    request,
+                    common,
+                    lent: false,
+                    sent_at: 0,
+                    draining,
+                });
             }
             Step::Wait(wait, progress) => self.park(key, connection, wait, progress),
             Step::Again => {
@@ -271,21 +264,20 @@ impl Reactor {
         Ok(())
     }
 
-    fn put_back(&mut self, key: usize, connection: Box<Connection>) {
+    pub(super) fn put_back(&mut self, key: usize, connection: Box<Connection>) {
         self.slots[key] = Slot::Here(connection);
     }
 
     /// Forgets a connection; its socket was closed when the caller dropped it.
-    fn remove(&mut self, key: usize) {
+    pub(super) fn remove(&mut self, key: usize) {
         self.deadlines.clear(key);
         self.slots.remove(key);
-        if self.accepting == Accepting::Full && self.accept_again().is_err() {
-            self.accepting = Accepting::Exhausted(self.now + EXHAUSTED_PAUSE);
-        }
+        self.room_again();
     }
 
     /// Takes a served request back.
-    pub fn finish(&mut self, exchange: Exchange, end: End) {
+    pub fn finish(&mut self, mut exchange: Exchange, end: End) {
+        let end = if exchange.reclaim().is_err() { End::Cut } else { end };
         let Exchange { key, mut connection, request, .. } = exchange;
         // A request whose body was not read to its end leaves bytes of it on the connection.
         let end = if request.decoder.is_some() && end == End::Keep { End::Close } else { end };
@@ -335,7 +327,7 @@ impl Reactor {
     }
 
     /// Sends what the kernel takes, and goes on to what follows when nothing is left.
-    fn flush(&mut self, key: usize) {
+    pub(super) fn flush(&mut self, key: usize) {
         let Some(slot) = self.slots.get_mut(key) else { return };
         let Slot::Here(connection) = slot else { return };
         let Phase::Flushing(end) = connection.phase else { return };
@@ -372,133 +364,6 @@ impl Reactor {
             End::Keep => self.await_next(key, connection),
             // What is closed late was sent slowly: the peer may have sent more meanwhile.
             End::Close | End::Cut => self.close(key, connection, true),
-        }
-    }
-
-    fn refuse(&mut self, key: usize, connection: Box<Connection>, refusal: Refusal, request: Option<Box<Request>>) {
-        let peer = connection.peer;
-        self.send_page(key, connection, &refusal);
-        self.notices.push(Notice::Refused { peer, refusal, request });
-    }
-
-    /// Takes a request back that the application did not answer: the client gets the server's page. Nothing of a
-    /// response may have been sent. The caller logs it.
-    pub fn finish_refused(&mut self, exchange: Exchange, refusal: &Refusal) {
-        let Exchange { key, connection, request, .. } = exchange;
-        self.pool.give(request);
-        self.send_page(key, connection, refusal);
-    }
-
-    fn send_page(&mut self, key: usize, mut connection: Box<Connection>, refusal: &Refusal) {
-        let mut response = Vec::new();
-        let page = refusal.page();
-        encode::error_response(&mut response, refusal.status(), refusal.reason(), &page, self.date.text());
-        connection.outbound.push(&response);
-        connection.phase = Phase::Flushing(End::Close);
-        self.deadlines.set(key, Wait::Send, self.now);
-        self.put_back(key, connection);
-        self.flush(key);
-    }
-
-    /// Ends the waits that were due when the last events were fetched: whatever had come by then has been read.
-    fn expire(&mut self) {
-        while let Some((key, wait)) = self.deadlines.pop_due(self.now) {
-            let Some(Slot::Here(connection)) = self.slots.get_mut(key) else { continue };
-            let peer = connection.peer;
-            match wait {
-                Wait::Head if !connection.inbound.is_empty() => {
-                    let Slot::Here(connection) = std::mem::replace(&mut self.slots[key], Slot::Out) else { continue };
-                    self.refuse(key, connection, Refusal::Timeout, None);
-                }
-                Wait::Body | Wait::Send => {
-                    self.notices.push(Notice::Silent(peer, wait));
-                    self.remove(key);
-                }
-                Wait::Idle | Wait::Head | Wait::Linger => self.remove(key),
-            }
-        }
-    }
-
-    fn accept(&mut self) -> Option<Exchange> {
-        while self.burst > 0 && self.acceptable != 0 && self.accepting == Accepting::Yes {
-            if self.slots.len() >= self.settings.worker_connections && !self.evict_idle() {
-                self.pause(Accepting::Full);
-                return None;
-            }
-            let index = self.acceptable.trailing_zeros() as usize;
-            match self.listeners[index].accept() {
-                Ok((stream, peer)) => {
-                    self.burst -= 1;
-                    if let Some(exchange) = self.adopt(stream, peer, index) {
-                        return Some(exchange);
-                    }
-                }
-                Err(error) => self.accept_failed(index, error),
-            }
-        }
-        None
-    }
-
-    fn adopt(&mut self, stream: Stream, peer: Option<SocketAddr>, listener: usize) -> Option<Exchange> {
-        let key = self.slots.insert(Slot::Here(Box::new(Connection::new(stream, peer, listener))));
-        self.read(key)
-    }
-
-    fn accept_failed(&mut self, index: usize, error: io::Error) {
-        match error.raw_os_error() {
-            Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
-                if !self.evict_idle() {
-                    self.notices.push(Notice::Exhausted(error));
-                    self.pause(Accepting::Exhausted(self.now + EXHAUSTED_PAUSE));
-                }
-            }
-            // The client has gone again: the next one may wait behind it.
-            Some(libc::ECONNABORTED | libc::EPROTO) => {}
-            _ => self.acceptable &= !(1 << index),
-        }
-    }
-
-    /// Closes the connection that has been idle for the longest time; `false` if none is.
-    fn evict_idle(&mut self) -> bool {
-        let Some(key) = self.deadlines.oldest(Wait::Idle) else { return false };
-        self.remove(key);
-        true
-    }
-
-    fn pause(&mut self, why: Accepting) {
-        self.accepting = why;
-        self.acceptable = 0;
-        for listener in &self.listeners {
-            // It is registered: accept_again did it. A failure would only mean more wake-ups.
-            let _ = self.poll.registry().deregister(&mut SourceFd(&listener.as_fd().as_raw_fd()));
-        }
-    }
-
-    fn accept_again(&mut self) -> io::Result<()> {
-        for (index, listener) in self.listeners.iter().enumerate() {
-            epoll::watch_listener(&self.poll, listener.as_fd(), Token(LISTENERS + index))?;
-        }
-        self.accepting = Accepting::Yes;
-        Ok(())
-    }
-
-    /// Takes no new connections from now on, and closes kept ones as soon as nothing waits on them.
-    pub fn drain(&mut self) {
-        if std::mem::replace(&mut self.draining, true) {
-            return;
-        }
-        if self.accepting == Accepting::Yes {
-            self.pause(Accepting::Stopped);
-        }
-        self.accepting = Accepting::Stopped;
-        self.listeners.clear();
-        let idle = |slot: &Slot| matches!(slot, Slot::Here(connection) if connection.is_idle());
-        let keys: Vec<usize> = self.slots.iter().filter(|(_, slot)| idle(slot)).map(|(key, _)| key).collect();
-        for key in keys {
-            if let Some(Slot::Here(connection)) = self.slots.get_mut(key) {
-                connection.readable = true;
-            }
-            self.queue(key);
         }
     }
 }

@@ -1,8 +1,10 @@
-//! Shared memory in which each worker says what it is doing, since when, and on which request; the arbiter reads it.
+//! Shared memory in which each worker says what it is doing, since when, and on which request; the arbiter
+//! reads it.
 //!
-//! A worker writes to its own slot only and the arbiter to any, all through atomics: whatever is read at whatever moment,
-//! the worst is an outdated or mixed-up request line in a log, never undefined behaviour. Marking a request
-//! costs neither an allocation nor a system call, unless the arbiter sleeps without a deadline and has to be woken.
+//! A worker writes to its own slot only and the arbiter to any, all through atomics: whatever is read at
+//! whatever moment, the worst is an outdated or mixed-up request line in a log, never undefined behaviour.
+//! Marking a request costs neither an allocation nor a system call, unless the arbiter sleeps without a
+//! deadline and has to be woken.
 //!
 //! ```text
 //! Empty --claim--> Booting --booted--> Idle <--begin/end--> Busy
@@ -14,7 +16,7 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::Ordering::{Relaxed, Release, SeqCst};
 
 use crate::sys::mmap::SharedWords;
 use crate::sys::pipe;
@@ -85,13 +87,15 @@ pub struct Board {
 }
 
 impl Board {
-    /// Room for `slots` workers at once. `waker` is the write end of a non-blocking pipe that the arbiter polls.
+    /// Room for `slots` workers at once. `waker` is the write end of a non-blocking pipe that the arbiter
+    /// polls.
     pub fn new(slots: usize, waker: OwnedFd) -> io::Result<Arc<Self>> {
         let memory = SharedWords::new(HEADER_WORDS + slots * SLOT_WORDS)?;
         Ok(Arc::new(Self { memory, waker }))
     }
 
-    /// Takes a free slot for a worker that is about to be forked; `None` if there is none. Only the arbiter claims.
+    /// Takes a free slot for a worker that is about to be forked; `None` if there is none. Only the arbiter
+    /// claims.
     pub fn claim(self: &Arc<Self>) -> Option<Slot> {
         let slots = (self.memory.words().len() - HEADER_WORDS) / SLOT_WORDS;
         let index = (0..slots).find(|&index| self.snapshot(index).state == State::Empty)?;
@@ -124,8 +128,8 @@ impl Board {
         request::load(&self.slot(index)[REQUEST..])
     }
 
-    /// Announces that the arbiter will sleep until it is woken. It must look at every slot after this call and before it sleeps:
-    /// a worker that became busy earlier has not seen the announcement.
+    /// Announces that the arbiter will sleep until it is woken. It must look at every slot after this call
+    /// and before it sleeps: a worker that became busy earlier has not seen the announcement.
     pub fn announce_sleep(&self) {
         self.memory.words()[ASLEEP].store(1, SeqCst);
     }
@@ -161,14 +165,15 @@ impl Slot {
         self.index
     }
 
-    /// The worker has loaded the application: Booting -> Idle. Wakes the arbiter, which may be waiting to let an old worker go.
+    /// The worker has loaded the application: Booting -> Idle. Wakes the arbiter, which may be waiting to let
+    /// an old worker go.
     pub fn booted(&self) {
         self.change(State::Idle);
         pipe::poke(&self.board.waker);
     }
 
-    /// The worker starts a request. `now`: CLOCK_MONOTONIC in nanoseconds. Copies at most 320 bytes; longer methods and
-    /// targets are cut.
+    /// The worker starts a request. `now`: CLOCK_MONOTONIC in nanoseconds. Copies at most 320 bytes; longer
+    /// methods and targets are cut.
     pub fn begin(&self, method: &[u8], target: &[u8], peer: Option<SocketAddr>, now: u64) {
         let words = self.words();
         request::store(&words[REQUEST..], method, target, peer);
@@ -179,18 +184,23 @@ impl Slot {
 
     /// The request is done: Busy -> Idle, and one more is counted.
     pub fn end(&self) {
-        self.words()[REQUESTS].fetch_add(1, Relaxed);
-        self.change(State::Idle);
+        let words = self.words();
+        // Without a locked instruction: a slot is written by one thread at a time, and nobody waits for a
+        // worker to become idle.
+        words[REQUESTS].store(words[REQUESTS].load(Relaxed) + 1, Relaxed);
+        words[STATE].store(State::Idle as u64, Release);
     }
 
-    /// The worker has served `max_requests`: it goes on serving until the arbiter, having booted a replacement, sends it TERM.
+    /// The worker has served `max_requests`: it goes on serving until the arbiter, having booted a
+    /// replacement, sends it TERM.
     pub fn retire(&self) {
         self.words()[RETIRING].store(1, SeqCst);
         pipe::poke(&self.board.waker);
     }
 
-    /// The worker lives (`Worker.notify()`). `now`: CLOCK_MONOTONIC in nanoseconds. From its first beat on, a worker that is not
-    /// inside `begin` and `end` has to beat at least every `timeout` seconds; within them a beat starts the timeout anew.
+    /// The worker lives (`Worker.notify()`). `now`: CLOCK_MONOTONIC in nanoseconds. From its first beat on, a
+    /// worker that is not inside `begin` and `end` has to beat at least every `timeout` seconds; within them
+    /// a beat starts the timeout anew.
     pub fn beat(&self, now: u64) {
         let words = self.words();
         words[BEAT].store(now, Relaxed);
@@ -204,7 +214,8 @@ impl Slot {
         self.board.slot(self.index)
     }
 
-    /// SeqCst: with `announce_sleep` it makes sure that either the worker sees the arbiter asleep or the arbiter sees the change.
+    /// SeqCst: with `announce_sleep` it makes sure that either the worker sees the arbiter asleep or the
+    /// arbiter sees the change.
     fn change(&self, state: State) {
         self.words()[STATE].store(state as u64, SeqCst);
     }

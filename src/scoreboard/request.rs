@@ -1,5 +1,5 @@
-//! The request line within a slot: bytes to shared words and back to text. Text that a client chose never reaches a log
-//! unescaped.
+//! The request line within a slot: bytes to shared words and back to text. Text that a client chose never
+//! reaches a log unescaped.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -26,7 +26,8 @@ const PEER_V6: u64 = 6;
 /// How often a reader tries again when a worker was writing meanwhile.
 const ATTEMPTS: usize = 16;
 
-/// What a worker was asked for. Displayed as `GET /path?query from 127.0.0.1:5000`, control and non-ASCII bytes as `\xNN`.
+/// What a worker was asked for. Displayed as `GET /path?query from 127.0.0.1:5000`, control and non-ASCII
+/// bytes as `\xNN`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestLine {
     /// The method as text, escaped; empty if the worker has not had a request.

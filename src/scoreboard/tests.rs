@@ -1,3 +1,5 @@
+//! The scoreboard: what a worker says is what the arbiter reads, and a sleeping arbiter is woken once.
+
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;

@@ -17,8 +17,10 @@ use super::value::{Nature, Raw, Value, quote};
 pub enum Kind {
     /// Text or nothing.
     Text,
-    /// On, off or nothing.
+    /// On or off; nothing is off.
     Bool,
+    /// On, off, or nothing: then something else decides.
+    OptionalBool,
     /// A whole number, 0 or more, also as text.
     Count,
     /// Any number of texts; one text is a list of one, nothing an empty list.
@@ -77,7 +79,8 @@ impl Kind {
     pub fn check(self, raw: &Raw, surroundings: &Surroundings<'_>) -> Result<Value, Fault> {
         match self {
             Kind::Text => text(raw),
-            Kind::Bool => boolean(raw),
+            Kind::Bool if *raw == Raw::None => Ok(Value::Bool(false)),
+            Kind::Bool | Kind::OptionalBool => boolean(raw),
             Kind::Count => count(raw),
             Kind::List => list(raw),
             Kind::Csv => csv(raw).map(Value::List),
@@ -95,6 +98,7 @@ impl Kind {
         match self {
             Kind::Text => "text".into(),
             Kind::Bool => "True or False".into(),
+            Kind::OptionalBool => "True, False or None".into(),
             Kind::Count => "a whole number, 0 or more".into(),
             Kind::List => "a text or a list of texts".into(),
             Kind::Csv => "one text, its parts separated by commas".into(),
@@ -105,6 +109,7 @@ impl Kind {
             Kind::Choice { words, .. } => one_of(words),
             Kind::Dict => "a dictionary".into(),
             Kind::Class => "a class or the name of one".into(),
+            Kind::Hook([1]) => "a callable that takes 1 argument".into(),
             Kind::Hook(arities) => format!("a callable that takes {} arguments", one_of(arities)),
         }
     }
@@ -191,7 +196,7 @@ fn networks(raw: &Raw) -> Result<Value, Fault> {
 
 /// One entry of an allow list: an address (a network of one) or a network, its size as a prefix length or as an IPv4
 /// netmask or host mask. Host bits are refused, as Python's `ipaddress.ip_network` does.
-pub fn network(entry: &str) -> Result<IpNet, Fault> {
+fn network(entry: &str) -> Result<IpNet, Fault> {
     let unknown =
         || Fault::of_value(format!("{} does not appear to be an IPv4 or IPv6 network", quote(entry)));
     let (address, size) = match entry.split_once('/') {
@@ -223,7 +228,7 @@ fn prefix_length(address: IpAddr, size: &str) -> Option<u8> {
 fn directory(raw: &Raw, start: &Path) -> Result<Value, Fault> {
     let given = string(raw)?;
     let absolute = normal(&start.join(given));
-    if !absolute.exists() {
+    if !absolute.is_dir() {
         return Err(Fault::of_value(format!("can't chdir to {}", quote(given))));
     }
     // Both parts were text, so the whole is.

@@ -1,4 +1,4 @@
-//! What can be set: every setting is one literal in [`table`]. The command line, the checks, `--help`,
+//! What can be set: every setting is one literal in [`SETTINGS`]. The command line, the checks, `--help`,
 //! docs/settings.md and Python's `Config` all read that table, so a new setting is a new literal and nothing else.
 //!
 //! Nothing here knows Python: the border turns Python objects into [`Raw`] and a [`Value`] back into Python objects.
@@ -15,7 +15,7 @@ mod tests;
 mod value;
 
 pub use docs::markdown;
-pub use kind::{Culprit, Fault, Kind, network};
+pub use kind::{Culprit, Fault, Kind};
 pub use setting::{Form, Section, Setting, Source, Surroundings, Takes};
 pub use table::SETTINGS;
 pub use value::{Literal, Nature, Raw, Value};

@@ -170,7 +170,7 @@ balancer still uses while the server closes it becomes a 502.",
         kind: Kind::Count,
         default: Literal::Int(4094),
         source: None,
-        description: "Bytes that a request line may have, without its line end; 0 means no limit.",
+        description: "Bytes that a request line may have, without its line end; 0 means no limit, anything above 8190 means 8190.",
     },
     Setting {
         name: "limit_request_fields",
@@ -317,7 +317,7 @@ It saves memory and start-up time; new code then needs a restart, a reload does 
         section: Section::ServerMechanics,
         flags: &["--no-sendfile"],
         takes: Takes::Nothing { stores: false },
-        kind: Kind::Bool,
+        kind: Kind::OptionalBool,
         default: Literal::None,
         source: None,
         description: "Do not send files with the system call sendfile.

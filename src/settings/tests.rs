@@ -75,7 +75,7 @@ fn what_an_option_takes_fits_the_kind() {
     for setting in SETTINGS {
         let fits = match setting.takes {
             Takes::Nowhere => true,
-            Takes::Nothing { .. } => setting.kind == Kind::Bool,
+            Takes::Nothing { .. } => matches!(setting.kind, Kind::Bool | Kind::OptionalBool),
             Takes::Whole(_) | Takes::Mode(_) => setting.kind == Kind::Count,
             Takes::Several(_) => setting.kind == Kind::List,
             Takes::Text(_) => !matches!(setting.kind, Kind::Bool | Kind::Count | Kind::List | Kind::Hook(_)),
@@ -134,7 +134,8 @@ fn counts_are_read_as_python_reads_numbers() {
 #[test]
 fn booleans_are_never_numbers() {
     assert_eq!(check("preload_app", "TRUE "), Ok(Value::Bool(true)));
-    assert_eq!(check("preload_app", Raw::None), Ok(Value::None));
+    assert_eq!(check("preload_app", Raw::None), Ok(Value::Bool(false)));
+    assert_eq!(check("sendfile", Raw::None), Ok(Value::None));
     assert_eq!(check("preload_app", "yes"), Err("Invalid boolean: yes".into()));
     assert_eq!(check("preload_app", Raw::Int(1)), Err("Invalid type for casting: 1".into()));
 }
@@ -175,6 +176,7 @@ fn directories_exist_and_become_absolute() {
     assert_eq!(check("chdir", "./bin/../lib"), Ok(Value::Text("/usr/lib".into())));
     assert_eq!(check("chdir", "/tmp"), Ok(Value::Text("/tmp".into())));
     assert_eq!(check("chdir", "nosuch"), Err("can't chdir to 'nosuch'".into()));
+    assert_eq!(check("chdir", "/dev/null"), Err("can't chdir to '/dev/null'".into()));
 }
 
 #[test]

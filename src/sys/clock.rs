@@ -25,7 +25,8 @@ fn nanoseconds(clock: ClockId) -> u64 {
 /// A moment of the calendar in the machine's own time zone, as the access log shows it:
 /// `[20/Nov/2026:04:38:51 +0000]`.
 pub fn local_time(seconds: u64) -> String {
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let seconds = seconds as libc::time_t;
     // SAFETY: zeroed memory is a valid tm; localtime_r fills it and keeps no pointer.
     let time = unsafe {

@@ -8,7 +8,8 @@ use mio::{Poll, Token};
 /// Adds `listener` to the epoll set behind `poll`: level-triggered, with EPOLLEXCLUSIVE, reported as `token`.
 #[cfg(target_os = "linux")]
 pub fn watch_listener(poll: &Poll, listener: BorrowedFd<'_>, token: Token) -> io::Result<()> {
-    let mut event = libc::epoll_event { events: (libc::EPOLLIN | libc::EPOLLEXCLUSIVE) as u32, u64: token.0 as u64 };
+    let mut event =
+        libc::epoll_event { events: (libc::EPOLLIN | libc::EPOLLEXCLUSIVE) as u32, u64: token.0 as u64 };
     // SAFETY: both descriptors are open for the length of the call, and `event` is a valid epoll_event.
     let result =
         unsafe { libc::epoll_ctl(poll.as_raw_fd(), libc::EPOLL_CTL_ADD, listener.as_raw_fd(), &mut event) };

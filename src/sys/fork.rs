@@ -11,7 +11,8 @@ pub enum Exit {
     Signal(i32),
 }
 
-/// Collects one ended child without waiting: its pid, how it ended, and the status word of waitpid(2). `None`: no more now.
+/// Collects one ended child without waiting: its pid, how it ended, and the status word of waitpid(2).
+/// `None`: no more now.
 pub fn reap() -> Option<(i32, Exit, i32)> {
     loop {
         let mut status = 0;
@@ -41,18 +42,19 @@ pub enum Side {
 }
 
 /// Forks with CPython's before and after calls, so that its locks and `os.register_at_fork` callbacks are
-/// looked after. No signal reaches the child before `prepare_child` has run there, which is where inherited handlers are undone.
-/// Fails as fork(2) does.
+/// looked after. No signal reaches the child before `prepare_child` has run there, which is where inherited
+/// handlers are undone. Fails as fork(2) does.
 #[cfg(feature = "python")]
 pub fn fork(_attached: pyo3::Python<'_>, prepare_child: impl FnOnce()) -> io::Result<Side> {
     use nix::sys::signal::{SigSet, SigmaskHow};
     use pyo3::ffi;
 
-    // SAFETY: this thread is attached to the interpreter, as `_attached` proves; each branch below ends with the call that
-    // CPython demands after a fork.
+    // SAFETY: this thread is attached to the interpreter, as `_attached` proves; each branch below ends with
+    // the call that CPython demands after a fork.
     unsafe { ffi::PyOS_BeforeFork() };
     let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK);
-    // SAFETY: every Rust thread that the child might miss is Python's own, and CPython repairs its state after the fork.
+    // SAFETY: every Rust thread that the child might miss is Python's own, and CPython repairs its state
+    // after the fork.
     let pid = unsafe { libc::fork() };
     let failure = io::Error::last_os_error();
     if pid == 0 {

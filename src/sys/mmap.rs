@@ -1,5 +1,5 @@
-//! Memory that a process shares with the children it forks: anonymous, zeroed, and made of atomics only, so that any
-//! process may read or write any word at any time without a data race.
+//! Memory that a process shares with the children it forks: anonymous, zeroed, and made of atomics only, so
+//! that any process may read or write any word at any time without a data race.
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -8,7 +8,8 @@ use std::sync::atomic::AtomicU64;
 
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 
-/// A run of shared 64-bit words, aligned to a page and zero at first. Pages that nobody touches cost no memory.
+/// A run of shared 64-bit words, aligned to a page and zero at first. Pages that nobody touches cost no
+/// memory.
 pub struct SharedWords {
     start: NonNull<AtomicU64>,
     len: usize,
@@ -32,15 +33,16 @@ impl SharedWords {
 
     /// All the words.
     pub fn words(&self) -> &[AtomicU64] {
-        // SAFETY: `start` is page-aligned and owns `len` words until `drop`; zero is a valid `AtomicU64`, and what other
-        // processes do to the words they do through atomics too.
+        // SAFETY: `start` is page-aligned and owns `len` words until `drop`; zero is a valid `AtomicU64`, and
+        // what other processes do to the words they do through atomics too.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
 }
 
 impl Drop for SharedWords {
     fn drop(&mut self) {
-        // SAFETY: `new` mapped exactly this range, and no borrow of it outlives `self`. It unmaps this process's view only.
+        // SAFETY: `new` mapped exactly this range, and no borrow of it outlives `self`. It unmaps this
+        // process's view only.
         let _ = unsafe { munmap(self.start.cast(), self.len * size_of::<AtomicU64>()) };
     }
 }

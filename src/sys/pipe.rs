@@ -1,4 +1,5 @@
-//! Pipes that are close-on-exec at both ends, and reading and writing them where nothing may block or fail loudly.
+//! Pipes that are close-on-exec at both ends, and reading and writing them where nothing may block or fail
+//! loudly.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -17,8 +18,8 @@ pub fn nonblocking() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((reader, writer))
 }
 
-/// Puts one byte into a non-blocking pipe. A full pipe already wakes its reader and a pipe without a reader has nobody
-/// to wake, so no failure matters.
+/// Puts one byte into a non-blocking pipe. A full pipe already wakes its reader and a pipe without a reader
+/// has nobody to wake, so no failure matters.
 pub fn poke(writer: impl AsFd) {
     while unistd::write(writer.as_fd(), &[0]) == Err(Errno::EINTR) {}
 }

@@ -1,5 +1,5 @@
-//! Signals into a pipe: the handler writes the signal's number, so that a loop gets them in order and acts outside of
-//! any handler. A process forked from the one that listens never writes into its pipe.
+//! Signals into a pipe: the handler writes the signal's number, so that a loop gets them in order and acts
+//! outside of any handler. A process forked from the one that listens never writes into its pipe.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -41,8 +41,8 @@ impl SignalPipe {
                     write_one(fd, number);
                 }
             };
-            // SAFETY: getpid and write are async-signal-safe and the handler saves errno; `fd` stays open until `drop` has
-            // unregistered the handler.
+            // SAFETY: getpid and write are async-signal-safe and the handler saves errno; `fd` stays open
+            // until `drop` has unregistered the handler.
             self.handlers.push(unsafe { register(signal as libc::c_int, handler)? });
         }
         Ok(())
@@ -78,9 +78,16 @@ pub fn reset(signals: &[Signal]) {
     }
 }
 
+/// Takes a signal's effect away.
+pub fn ignore(number: Signal) {
+    // SAFETY: no handler is installed, only a disposition.
+    let _ = unsafe { signal(number, SigHandler::SigIgn) };
+}
+
 fn write_one(fd: i32, byte: u8) {
     let errno = nix::errno::Errno::last_raw();
-    // SAFETY: one byte from a valid place. A full pipe loses the signal, as the kernel itself does when one is pending.
+    // SAFETY: one byte from a valid place. A full pipe loses the signal, as the kernel itself does when one
+    // is pending.
     unsafe { libc::write(fd, (&raw const byte).cast(), 1) };
     nix::errno::Errno::set_raw(errno);
 }

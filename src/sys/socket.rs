@@ -93,7 +93,12 @@ const FLAGS: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
 /// Sends up to `count` bytes of `file` from `offset`, without copying them through this process; gives how many went
 /// (0 = the file has ended before).
 #[cfg(target_os = "linux")]
-pub fn send_file(socket: BorrowedFd<'_>, file: BorrowedFd<'_>, offset: u64, count: usize) -> io::Result<usize> {
+pub fn send_file(
+    socket: BorrowedFd<'_>,
+    file: BorrowedFd<'_>,
+    offset: u64,
+    count: usize,
+) -> io::Result<usize> {
     let mut offset = offset as libc::off_t;
     retry(|| {
         // SAFETY: both descriptors are open, and `offset` is valid for writes.
@@ -103,7 +108,12 @@ pub fn send_file(socket: BorrowedFd<'_>, file: BorrowedFd<'_>, offset: u64, coun
 
 /// The same by way of a buffer, where sendfile(2) takes other arguments.
 #[cfg(not(target_os = "linux"))]
-pub fn send_file(socket: BorrowedFd<'_>, file: BorrowedFd<'_>, offset: u64, count: usize) -> io::Result<usize> {
+pub fn send_file(
+    socket: BorrowedFd<'_>,
+    file: BorrowedFd<'_>,
+    offset: u64,
+    count: usize,
+) -> io::Result<usize> {
     let mut buffer = vec![0; count.min(64 * 1024)];
     let read = nix::sys::uio::pread(file, &mut buffer, offset as libc::off_t)?;
     if read == 0 { Ok(0) } else { send(socket, &buffer[..read]) }

@@ -18,7 +18,8 @@ impl Journal {
     /// `log` is the worker's logger.
     pub fn new(py: Python<'_>, log: Py<PyAny>) -> Self {
         // Gunicorn's loggers have an `error_log` of the standard library behind them; one that has not gets everything.
-        let enabled = log.getattr(py, "error_log").and_then(|log| log.call_method1(py, "isEnabledFor", (10,)));
+        let enabled =
+            log.getattr(py, "error_log").and_then(|log| log.call_method1(py, "isEnabledFor", (10,)));
         let debug = enabled.and_then(|enabled| enabled.is_truthy(py)).unwrap_or(true);
         Self { log, debug }
     }
@@ -50,7 +51,11 @@ impl Journal {
     /// The application gave fewer bytes than it promised.
     pub fn response_short(&self, py: Python<'_>, exchange: &Exchange, missing: u64) {
         let target = exchange.target().escape_ascii();
-        self.say(py, "warning", &format!("Response to {target} is {missing} bytes shorter than its Content-Length"));
+        self.say(
+            py,
+            "warning",
+            &format!("Response to {target} is {missing} bytes shorter than its Content-Length"),
+        );
     }
 
     /// The application gave a body where none may be (RFC 9110, section 6.4.1).
@@ -59,7 +64,9 @@ impl Journal {
         let message = format!(
             "WSGI app sent body bytes on a no-body response (method={method} status={code}); dropping per RFC 9110."
         );
-        let logger = py.import("logging").and_then(|logging| logging.call_method1("getLogger", ("gunicorn.http.wsgi",)));
+        let logger = py
+            .import("logging")
+            .and_then(|logging| logging.call_method1("getLogger", ("gunicorn.http.wsgi",)));
         if let Err(error) = logger.and_then(|logger| logger.call_method1("warning", (message,))) {
             error.write_unraisable(py, None);
         }
@@ -90,8 +97,16 @@ impl Journal {
                 self.say(py, "debug", &format!("Ignoring socket error: {error}. {}", shown(*peer)));
             }
             Notice::Silent(peer, wait) => {
-                let what = if *wait == Wait::Body { "sent no more of its request" } else { "took no more of its response" };
-                self.say(py, "debug", &format!("Closing connection: the client {what} in time. {}", shown(*peer)));
+                let what = if *wait == Wait::Body {
+                    "sent no more of its request"
+                } else {
+                    "took no more of its response"
+                };
+                self.say(
+                    py,
+                    "debug",
+                    &format!("Closing connection: the client {what} in time. {}", shown(*peer)),
+                );
             }
         }
     }

@@ -38,8 +38,10 @@ impl Server {
     /// Takes what it needs out of `setup`. `names` in the order of the reactor's listeners.
     pub fn new(py: Python<'_>, setup: &Setup, names: Vec<ListenerName>) -> PyResult<Self> {
         let log = setup.log.bind(py);
-        let access = setup.access_log_format.as_deref().map(|format| AccessLog::new(log, format)).transpose()?;
-        let mut bridge = Bridge::new(py, setup.application.clone_ref(py), &setup.facts, names, setup.sendfile)?;
+        let access =
+            setup.access_log_format.as_deref().map(|format| AccessLog::new(log, format)).transpose()?;
+        let mut bridge =
+            Bridge::new(py, setup.application.clone_ref(py), &setup.facts, names, setup.sendfile)?;
         bridge.keep_environ = access.as_ref().is_some_and(AccessLog::uses_environ);
         Ok(Self {
             bridge,

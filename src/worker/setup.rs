@@ -1,7 +1,6 @@
 //! What a driver needs, taken from the Python worker object once, before the first request.
 
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 
 use pyo3::prelude::*;
 
@@ -35,7 +34,7 @@ pub struct Setup {
     /// Ends with the arbiter.
     pub lifeline: OwnedFd,
     /// Limits and deadlines.
-    pub reactor: Arc<ReactorSettings>,
+    pub reactor: ReactorSettings,
     /// The constant part of environs.
     pub facts: ServerFacts,
     /// `sendfile`

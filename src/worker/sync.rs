@@ -42,7 +42,8 @@ impl Driver {
         self.look_at_signals(py, server)?;
         while !self.is_done() {
             server.write_logs();
-            let (reactor, most) = (&mut self.reactor, time_left(self.leaving_since, self.setup.graceful_timeout));
+            let (reactor, most) =
+                (&mut self.reactor, time_left(self.leaving_since, self.setup.graceful_timeout));
             py.detach(|| reactor.poll(most))?;
             let woken = self.reactor.take_woken();
             if woken & (1 << LIFELINE) != 0 {
@@ -53,7 +54,7 @@ impl Driver {
             if woken & (1 << SIGNAL) != 0 {
                 self.look_at_signals(py, server)?;
             }
-            while let Some(exchange) = self.reactor.next() {
+            while let Some(exchange) = self.reactor.next_exchange() {
                 if server.serve(py, &mut self.reactor, exchange) == Mood::Exit && !self.is_alive(py)? {
                     return Ok(());
                 }

@@ -70,7 +70,14 @@ impl Bridge {
     ) -> PyResult<Self> {
         let environs = Environs::new(py, facts, listeners)?;
         let callables = Callables::new(py, &environs)?;
-        Ok(Self { application, environs, date: DateCache::default(), sendfile, callables, keep_environ: false })
+        Ok(Self {
+            application,
+            environs,
+            date: DateCache::default(),
+            sendfile,
+            callables,
+            keep_environ: false,
+        })
     }
 
     /// Serves one request from its environ to the end of its response.
@@ -102,7 +109,11 @@ impl Bridge {
         self.callables.responder.get().field(name)
     }
 
-    fn run(&self, responder: &Bound<'_, Responder>, environ: Bound<'_, PyDict>) -> Result<(End, Option<Flaw>), Abort> {
+    fn run(
+        &self,
+        responder: &Bound<'_, Responder>,
+        environ: Bound<'_, PyDict>,
+    ) -> Result<(End, Option<Flaw>), Abort> {
         let py = responder.py();
         let start_response = self.callables.start_response.bind(py);
         let iterable = self.application.bind(py).call1((environ, start_response))?;
@@ -170,7 +181,8 @@ fn refused(exchange: Exchange, refusal: Refusal) -> Served {
 fn conclude(py: Python<'_>, ended: Ended, result: Result<(End, Option<Flaw>), Abort>) -> Served {
     let mut served = Served {
         exchange: ended.exchange,
-        outcome: Outcome::Responded(End::Cut),
+        // An unfinished body shows that something is missing: no last chunk, or fewer bytes than announced.
+        outcome: Outcome::Responded(End::Close),
         code: ended.code,
         sent: ended.sent,
         error: None,
@@ -185,7 +197,9 @@ fn conclude(py: Python<'_>, ended: Ended, result: Result<(End, Option<Flaw>), Ab
             served.missing = flaw.map_or(0, |Flaw::Short(missing)| missing);
             return served;
         }
-        (Err(Abort::App(error)), Some(fault)) if error.is_instance_of::<pyo3::exceptions::PyOSError>(py) => fault,
+        (Err(Abort::App(error)), Some(fault)) if error.is_instance_of::<pyo3::exceptions::PyOSError>(py) => {
+            fault
+        }
         (Err(abort), _) => abort,
     };
     match abort {

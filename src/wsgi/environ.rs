@@ -71,7 +71,11 @@ impl Environs {
     /// The environ of a request, but for `wsgi.input`.
     ///
     /// Errors: the path does not lie under `SCRIPT_NAME`.
-    pub fn build<'py>(&mut self, py: Python<'py>, exchange: &Exchange) -> Result<Bound<'py, PyDict>, Refusal> {
+    pub fn build<'py>(
+        &mut self,
+        py: Python<'py>,
+        exchange: &Exchange,
+    ) -> Result<Bound<'py, PyDict>, Refusal> {
         let head = exchange.head();
         let (bytes, request) = (&exchange.request.bytes, &exchange.request);
         let given = head.script_name.map(|span| span.of(bytes));
@@ -80,7 +84,9 @@ impl Environs {
 
         let (listener, prepared) = &self.prepared[exchange.listener()];
         let environ = prepared.bind(py).copy().expect("no memory for an environ");
-        let set = |key: &Bound<'py, PyString>, value: &Bound<'py, PyString>| ffi::set(&environ, key, value.as_any());
+        let set = |key: &Bound<'py, PyString>, value: &Bound<'py, PyString>| {
+            ffi::set(&environ, key, value.as_any())
+        };
 
         let raw_uri = ffi::text(py, exchange.target());
         let path_info = if path.len() == exchange.target().len() && !path.contains(&b'%') {
@@ -126,7 +132,11 @@ impl Environs {
     }
 }
 
-fn prepared<'py>(py: Python<'py>, facts: &ServerFacts, listener: &ListenerName) -> PyResult<Bound<'py, PyDict>> {
+fn prepared<'py>(
+    py: Python<'py>,
+    facts: &ServerFacts,
+    listener: &ListenerName,
+) -> PyResult<Bound<'py, PyDict>> {
     let environ = PyDict::new(py);
     environ.set_item("wsgi.version", (1, 0))?;
     environ.set_item("wsgi.url_scheme", "http")?;

@@ -9,7 +9,8 @@ pub fn text<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
     // SAFETY: the pointer and the length describe `bytes`; the result is a new reference to a str, or null with an
     // exception set when there is no memory, on which from_owned_ptr panics as pyo3's own PyString::new does.
     unsafe {
-        let object = ffi::PyUnicode_DecodeLatin1(bytes.as_ptr().cast(), bytes.len() as isize, std::ptr::null());
+        let object =
+            ffi::PyUnicode_DecodeLatin1(bytes.as_ptr().cast(), bytes.len() as isize, std::ptr::null());
         Bound::from_owned_ptr(py, object).cast_into_unchecked()
     }
 }

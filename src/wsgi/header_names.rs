@@ -87,7 +87,8 @@ impl Key {
 /// `Content-Type` and `Content-Length` have no prefix (PEP 3333); a header that only looks like them, with an
 /// underscore, has one.
 fn environ_key(name: &[u8]) -> String {
-    let key: String = name.iter().map(|&byte| if byte == b'-' { '_' } else { byte.to_ascii_uppercase() as char }).collect();
+    let key: String =
+        name.iter().map(|&byte| if byte == b'-' { '_' } else { byte.to_ascii_uppercase() as char }).collect();
     match key.as_str() {
         "CONTENT_TYPE" | "CONTENT_LENGTH" if name.contains(&b'-') => key,
         _ => format!("HTTP_{key}"),

@@ -12,10 +12,22 @@ use super::responder::Responder;
 use crate::reactor::{Body, Request};
 
 enum Source {
-    Bytes { bytes: Py<PyBytes>, at: usize },
-    File { file: File, at: u64, length: u64 },
+    Bytes {
+        bytes: Py<PyBytes>,
+        at: usize,
+    },
+    File {
+        file: File,
+        at: u64,
+        length: u64,
+    },
     /// Bytes of `buffer` before `at` have been read.
-    Stream { responder: Py<Responder>, buffer: Vec<u8>, at: usize, ended: bool },
+    Stream {
+        responder: Py<Responder>,
+        buffer: Vec<u8>,
+        at: usize,
+        ended: bool,
+    },
 }
 
 /// The body of one request. Sizes are in bytes; negative or `None` means "all that is left".
@@ -35,10 +47,16 @@ impl Input {
     }
 
     /// The body of `request`, taken out of it; `None` if it has none.
-    pub fn new(py: Python<'_>, request: &mut Request, responder: &Py<Responder>) -> PyResult<Option<Py<Self>>> {
+    pub fn new(
+        py: Python<'_>,
+        request: &mut Request,
+        responder: &Py<Responder>,
+    ) -> PyResult<Option<Py<Self>>> {
         let source = match std::mem::take(&mut request.body) {
             Body::Empty => return Ok(None),
-            Body::Inline(range) => Source::Bytes { bytes: PyBytes::new(py, &request.bytes[range]).unbind(), at: 0 },
+            Body::Inline(range) => {
+                Source::Bytes { bytes: PyBytes::new(py, &request.bytes[range]).unbind(), at: 0 }
+            }
             Body::Memory(bytes) => Source::Bytes { bytes: PyBytes::new(py, &bytes).unbind(), at: 0 },
             Body::File(file, length) => Source::File { file, at: 0, length },
             Body::Stream => {
@@ -74,14 +92,22 @@ impl Input {
     }
 
     #[pyo3(signature = (size = None))]
-    fn readline<'py>(&self, py: Python<'py>, size: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyBytes>> {
+    fn readline<'py>(
+        &self,
+        py: Python<'py>,
+        size: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
         let size = limit(size)?;
         self.with(|source| source.read_line(py, size))
     }
 
     /// All lines that are left; the hint is not heeded, as in Gunicorn.
     #[pyo3(signature = (hint = None))]
-    fn readlines<'py>(&self, py: Python<'py>, hint: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyList>> {
+    fn readlines<'py>(
+        &self,
+        py: Python<'py>,
+        hint: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyList>> {
         let _ = hint;
         let lines = PyList::empty(py);
         loop {

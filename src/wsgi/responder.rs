@@ -9,6 +9,7 @@ use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyTuple};
 
 use super::abort::Abort;
+use super::os_error::os_error;
 use super::response::{Flaw, Response, Scratch};
 use super::start_response::{Declared, encode_hints};
 use crate::proto::http1::Refusal;
@@ -114,7 +115,7 @@ impl Responder {
         let date = date.as_ref().expect("installed with the response");
         let keep = || Box::new(PyBackedBytes::from(block.clone())) as _;
         response.write(declared, scratch, date, block.as_bytes(), last, keep)?;
-        if response.exchange().is_full() {
+        if response.exchange_mut().is_full()? {
             drop(live);
             self.wait_for_room(py)?;
         }
@@ -182,12 +183,18 @@ impl Responder {
         result.map_err(|error| live.body_failed(error))
     }
 
-    /// The socket of the client, for an application that wants to have it; the connection ends with this request.
-    pub fn take_socket(&self) -> PyResult<std::os::fd::OwnedFd> {
-        let mut live = self.lock();
-        let response = live.response.as_mut().ok_or_else(ended)?;
-        response.force_close();
+    /// A handle on the client's socket.
+    pub fn socket(&self) -> PyResult<std::os::fd::OwnedFd> {
+        let live = self.lock();
+        let response = live.response.as_ref().ok_or_else(ended)?;
         Ok(response.exchange().socket().try_clone_to_owned()?)
+    }
+
+    /// The connection ends with this request.
+    pub fn force_close(&self) {
+        if let Some(response) = &mut self.lock().response {
+            response.force_close();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Live> {
@@ -247,9 +254,9 @@ impl Live {
         match abort {
             Abort::App(error) => error,
             Abort::Client(error) => {
-                let (kind, text) = (error.kind(), error.to_string());
+                let raised = os_error(&error);
                 self.fault = Some(Abort::Client(error));
-                std::io::Error::new(kind, text).into()
+                raised
             }
             Abort::Request(refusal) => {
                 let text = refusal.log_text();
@@ -260,13 +267,11 @@ impl Live {
     }
 
     fn body_failed(&mut self, error: BodyError) -> PyErr {
-        use std::io::{Error, ErrorKind};
+        use std::io::Error;
         self.raised(match error {
             BodyError::Refused(refusal) => Abort::Request(refusal),
             BodyError::Silent => Abort::Request(Refusal::Timeout),
-            BodyError::Premature => {
-                Abort::Client(Error::new(ErrorKind::ConnectionReset, "the client closed the connection within the body"))
-            }
+            BodyError::Premature => Abort::Client(Error::from_raw_os_error(libc::ECONNRESET)),
             BodyError::Io(error) => Abort::Client(error),
         })
     }

@@ -138,7 +138,7 @@ impl Response {
         if size < block.len() {
             return self.exchange.send_copied(&scratch.head, &block[..size]);
         }
-        self.exchange.send(&scratch.head, block, tail, keep)
+        self.exchange.send(&scratch.head, block, tail, !last, keep)
     }
 
     /// How many bytes of a file the response wants: what its `Content-Length` allows, and none if it has no body.
@@ -229,17 +229,22 @@ impl Response {
             (false, true) => Connection::Close,
             (false, false) => Connection::KeepAlive,
         };
+        let tunnel = self.is_tunnel(declared).then(|| declared.fields_without_length());
         let head = ResponseHead {
             minor: self.exchange.response_minor(),
             status: &declared.status,
             date,
             connection,
             chunked: framing == Framing::Chunked,
-            fields: &declared.fields,
+            fields: tunnel.as_deref().unwrap_or(&declared.fields),
         };
         head.encode(&mut scratch.head);
         self.stage = Stage::Sending(framing);
         framing
+    }
+
+    fn is_tunnel(&self, declared: &Declared) -> bool {
+        matches!(declared.code, 200..=299) && self.exchange.method() == b"CONNECT"
     }
 
     fn framing(&self, declared: &Declared) -> Framing {
@@ -248,6 +253,8 @@ impl Response {
         }
         match declared.content_length {
             _ if self.exchange.is_head_request() || !declared.has_body() => Framing::Nothing,
+            // A tunnel (RFC 9110, section 9.3.6): whatever follows is its content.
+            _ if self.is_tunnel(declared) => Framing::UntilClose,
             Some(length) => Framing::Length(length),
             None if self.exchange.response_minor() == 0 => Framing::UntilClose,
             None => Framing::Chunked,

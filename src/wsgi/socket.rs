@@ -1,5 +1,5 @@
-//! `environ["gunicorn.socket"]`: the client's socket as Python's `socket`, made when it is touched. Whoever touches it
-//! may take the connection over, so it ends with the request as far as the server is concerned.
+//! `environ["gunicorn.socket"]`: the client's socket as Python's `socket`, made when it is touched. Whoever does
+//! more than ask who is there may take the connection over, so it then ends with the request for the server.
 
 use std::os::fd::IntoRawFd;
 use std::sync::OnceLock;
@@ -31,18 +31,25 @@ impl ClientSocket {
         if let Some(socket) = self.socket.get() {
             return Ok(socket.bind(py).clone());
         }
-        let fd = self.responder.get().take_socket()?;
         let arguments = PyDict::new(py);
-        arguments.set_item("fileno", fd.into_raw_fd())?;
+        arguments.set_item("fileno", self.responder.get().socket()?.into_raw_fd())?;
         let socket = py.import("socket")?.getattr("socket")?.call((), Some(&arguments))?;
-        socket.call_method1("setblocking", (true,))?;
         Ok(self.socket.get_or_init(|| socket.unbind()).bind(py).clone())
     }
 }
 
+/// What can be asked without the intention of using the connection.
+const HARMLESS: [&str; 6] = ["getpeername", "getsockname", "getsockopt", "family", "type", "proto"];
+
 #[pymethods]
 impl ClientSocket {
     fn __getattr__<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
-        self.socket(py)?.getattr(name)
+        let socket = self.socket(py)?;
+        if !HARMLESS.contains(&name) {
+            self.responder.get().force_close();
+            // Gunicorn's sockets block; the server's own calls never do, whatever this says.
+            socket.call_method1("setblocking", (true,))?;
+        }
+        socket.getattr(name)
     }
 }

@@ -38,6 +38,21 @@ impl Declared {
         !matches!(self.code, 100..=199 | 204 | 304)
     }
 
+    /// Whether a response with this status may say how long its body is (RFC 9110, section 8.6).
+    fn may_have_length(&self) -> bool {
+        !matches!(self.code, 100..=199 | 204)
+    }
+
+    /// The fields as they may go out in a 2xx response to CONNECT (RFC 9110, section 9.3.6).
+    pub fn fields_without_length(&self) -> Vec<u8> {
+        let lines = self.fields.split_inclusive(|&byte| byte == b'\n');
+        lines
+            .filter(|line| !matches!(special(&line[..line.len().min(14)]), Special::ContentLength))
+            .flatten()
+            .copied()
+            .collect()
+    }
+
     /// Takes the status line.
     ///
     /// Errors: `TypeError` if it is not a `str`, `ValueError` if it is not three digits, a space and a reason.
@@ -95,7 +110,13 @@ impl Declared {
             }
             Special::Upgrade if !value.eq_ignore_ascii_case(b"websocket") => return Ok(()),
             Special::Upgrade => {}
-            Special::ContentLength => self.content_length = Some(content_length(value)?),
+            Special::ContentLength => {
+                let length = content_length(value)?;
+                if !self.may_have_length() {
+                    return Ok(());
+                }
+                self.content_length = Some(length);
+            }
         }
         encode::field(&mut self.fields, name, value);
         Ok(())
@@ -167,7 +188,8 @@ fn has_token(value: &[u8], token: &[u8]) -> bool {
 }
 
 fn content_length(value: &[u8]) -> PyResult<u64> {
-    let digits = std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let digits =
+        std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
     digits.and_then(|text| text.parse().ok()).ok_or_else(|| {
         PyValueError::new_err(format!("Invalid Content-Length: {:?}", String::from_utf8_lossy(value)))
     })

@@ -71,12 +71,13 @@ class BaseApplication:
 
     def reload(self) -> None:
         """Make the configuration again. If that fails the former one stays, and the exception says why."""
-        former, directory = self.cfg, os.getcwd()
+        former, directory = dict(vars(self)), os.getcwd()
         try:
             self.load_default_config()
             self.load_config()
         except (Exception, SystemExit) as error:
-            self.cfg = former
+            vars(self).clear()
+            vars(self).update(former)
             os.chdir(directory)
             if isinstance(error, SystemExit):
                 raise ConfigError(f"the configuration exits with status {error.code}") from error
@@ -122,7 +123,10 @@ class Application(BaseApplication):
 
     def chdir(self) -> None:
         """Go to the configured directory, and import from there first."""
-        util.chdir(self.cfg.chdir)
+        try:
+            util.chdir(self.cfg.chdir)
+        except OSError as error:
+            raise ConfigError(self.cfg.settings["chdir"].blame(f"can't chdir: {error}")) from error
 
     def load_config_from_file(self, filename: str) -> None:
         """Apply every global of a file (`PATH`, `file:PATH` or `python:MODULE`) that is a setting's name."""

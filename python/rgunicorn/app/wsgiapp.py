@@ -15,6 +15,7 @@ from rgunicorn.errors import ConfigError
 class WSGIApplication(Application):
     """A WSGI application named by text: `MODULE`, `MODULE:NAME` or `MODULE:FACTORY(ARGUMENTS)`."""
 
+    #: The application that the command line names, or a subclass; stronger than the setting `wsgi_app`.
     app_uri: str | None = None
 
     def init(
@@ -27,14 +28,16 @@ class WSGIApplication(Application):
     def load_config(self) -> None:
         """As every application, and an application there must be."""
         super().load_config()
-        self.app_uri = self.app_uri or self.cfg.wsgi_app
-        if not self.app_uri:
+        if not self._uri():
             raise ConfigError("No application module specified.")
 
     def load(self) -> Callable[..., Any]:
         """Import it."""
-        assert self.app_uri is not None  # load_config has seen to it
-        return util.import_app(self.app_uri)
+        return util.import_app(self._uri())
+
+    def _uri(self) -> str:
+        # Asked for each time: it goes with the configuration in force, also after a reload that failed.
+        return self.app_uri or self.cfg.wsgi_app or ""
 
 
 def run(prog: str | None = None) -> None:

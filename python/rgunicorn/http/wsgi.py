@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 
 class WSGIErrorsWrapper:
-    """`wsgi.errors`: writes to stderr if the error log goes there, and to the files of the error log's handlers.
+    """`wsgi.errors`: writes to stderr if the error log goes there, and to the files of the error log.
 
     What is written appears at once and as it is, without the log's own format.
     """

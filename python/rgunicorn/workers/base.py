@@ -55,7 +55,7 @@ class Worker:
         self.max_requests = sys.maxsize
         if cfg.max_requests > 0:
             self.max_requests = cfg.max_requests + random.randint(0, cfg.max_requests_jitter)
-        self.PIPE: tuple[int, int] | tuple[()] = ()
+        self.PIPE: tuple[int, ...] = ()
         self.wait_fds: list[Any] = []
         self.wsgi: Any = None
 

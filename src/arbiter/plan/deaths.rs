@@ -1,4 +1,5 @@
-//! What the end of a child process means: a line in the log, a wait, the end of a reload, or the end of the service.
+//! What the end of a child process means: a line in the log, a wait, the end of a reload, or the end of the
+//! service.
 
 use nix::sys::signal::Signal;
 

@@ -1,3 +1,5 @@
+//! Situations of the arbiter and what the plan makes of them, played by a scene without processes or clock.
+
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -13,7 +15,8 @@ const LIMITS: Limits = Limits {
     daemon: false,
 };
 
-/// A plan with workers that fork and change state as a test tells them. A worker's pid is also its age and its slot.
+/// A plan with workers that fork and change state as a test tells them. A worker's pid is also its age and
+/// its slot.
 struct Scene {
     plan: Plan,
     limits: Limits,
@@ -45,7 +48,8 @@ impl Scene {
         self.plan.observe(|slot| board[&slot]);
     }
 
-    /// Carries out everything that is due. Gives what goes out to the world: signals, aborts, reload ends, halt.
+    /// Carries out everything that is due. Gives what goes out to the world: signals, aborts, reload ends,
+    /// halt.
     fn settle(&mut self) -> Vec<Action> {
         let mut seen = Vec::new();
         loop {
@@ -218,6 +222,17 @@ fn a_second_reload_supersedes_the_first() {
     scene.set(5, State::Idle);
     scene.set(6, State::Idle);
     assert_eq!(scene.settle(), [term(1), term(2), term(3), Action::KeepReload]);
+}
+
+#[test]
+fn a_reload_ends_although_its_workers_retire_at_once() {
+    let mut scene = Scene::serving(LIMITS);
+    scene.signal(SIGHUP);
+    scene.boot_all();
+    scene.retire(3);
+    scene.retire(4);
+    assert_eq!(scene.settle(), [term(1), term(2), Action::KeepReload]);
+    assert_eq!(scene.pids(), [1, 2, 3, 4, 5, 6]);
 }
 
 #[test]

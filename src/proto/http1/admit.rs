@@ -1,8 +1,6 @@
 //! What a header field means to the server: which fields may be there, how often, and what they say about the
 //! connection and the body. Each field passes through here once, in the order of the head.
 
-use memchr::memchr;
-
 use super::framing::{self, Framing};
 use super::head::{Field, Head, Peer, Version};
 use super::{HeaderMap, Refusal, Rules};
@@ -50,15 +48,11 @@ impl<'a> Admission<'a> {
             7 if name.eq_ignore_ascii_case(b"upgrade") => head.upgrade = true,
             10 if name.eq_ignore_ascii_case(b"connection") => self.connection(value),
             12 if name.eq_ignore_ascii_case(b"content-type") => once(&mut self.content_type, name)?,
-            14 if name.eq_ignore_ascii_case(b"content-length") => {
-                if self.content_length.replace(field.value).is_some() {
-                    return Err(Refusal::header(name));
-                }
-            }
+            14 if name.eq_ignore_ascii_case(b"content-length") => self.content_length(field, name)?,
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => self.transfer_encoding = true,
             _ => {}
         }
-        if memchr(b'_', name).is_some() {
+        if name.contains(&b'_') {
             if !keeps(name, self.peer.trusted, self.rules)? {
                 return Ok(());
             }
@@ -74,7 +68,7 @@ impl<'a> Admission<'a> {
     }
 
     fn vote(&mut self, name: &[u8], value: &[u8]) -> Result<(), Refusal> {
-        match self.rules.secure(name, value) {
+        match self.rules.secure_scheme_headers.secure(name, value) {
             Some(secure) if !self.votes.cast(secure) => Err(Refusal::SchemeHeaders),
             _ => Ok(()),
         }
@@ -86,6 +80,14 @@ impl<'a> Admission<'a> {
             return Err(Refusal::header(name));
         }
         Ok(())
+    }
+
+    /// RFC 9110 section 8.6 would let equal values pass; Gunicorn does not.
+    fn content_length(&mut self, field: Field, name: &[u8]) -> Result<(), Refusal> {
+        match self.content_length.replace(field.value) {
+            Some(_) => Err(Refusal::header(name)),
+            None => Ok(()),
+        }
     }
 
     /// RFC 9110 section 7.6.1: a list of tokens, case-insensitive, over all the lines of that name.

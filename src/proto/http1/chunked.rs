@@ -34,7 +34,7 @@ pub enum Chunk {
     /// The body is complete, trailers included. What follows is the next request.
     End,
     /// More bytes are needed behind those that were not consumed, which may be a size line or a trailer section up to
-    /// its limit (`Rules::largest_head`).
+    /// its limit (`Limits::largest_head`).
     Partial,
 }
 
@@ -103,14 +103,15 @@ impl Chunked {
                 self.state = State::Size;
                 Ok(Some(2))
             }
-            [] | [b'\r'] => Ok(None),
+            // Both bytes are awaited, so that the answer does not depend on how they arrive.
+            [] | [_] => Ok(None),
             _ => Err(Refusal::ChunkTerminator(rest[..rest.len().min(2)].into())),
         }
     }
 
     /// `chunk-size [ chunk-ext ] CRLF`. The whole line is within `limit_request_field_size`.
     fn size_line(&mut self, rest: &[u8], rules: &Rules) -> Result<Option<usize>, Refusal> {
-        let limit = rules.field_size as usize;
+        let limit = rules.limits.field_size as usize;
         let Some(lf) = self.find_lf(rest, limit) else {
             return if rest.len() > limit { Err(too_long(rest)) } else { Ok(None) };
         };
@@ -127,14 +128,12 @@ impl Chunked {
         Ok(Some(lf + 1))
     }
 
-    /// Fields up to an empty line, or just that line.
+    /// Fields up to an empty line, or just that line. As in a head, limits come before line ends.
     fn trailers(&mut self, rest: &[u8], rules: &Rules) -> Result<Option<usize>, Refusal> {
         while let Some(lf) = self.find_lf(rest, rest.len()) {
+            self.check_section(lf + 1, rules)?;
             if lf == self.line || rest[lf - 1] != b'\r' {
                 return Err(Refusal::Header(Refusal::BARE_LF.into()));
-            }
-            if lf + 1 > rules.section as usize {
-                return Err(Refusal::TRAILERS_TOO_LARGE);
             }
             let complete = lf - 1 == self.line;
             (self.searched, self.line) = (lf + 1, lf + 1);
@@ -144,14 +143,16 @@ impl Chunked {
                 return Ok(Some(lf + 1));
             }
         }
-        if rest.len() > rules.section as usize {
-            return Err(Refusal::TRAILERS_TOO_LARGE);
+        self.check_section(rest.len(), rules)?;
+        Ok(None)
+    }
+
+    /// The limits of the trailer section, of which `end` is the last byte received or the end of a line.
+    fn check_section(&self, end: usize, rules: &Rules) -> Result<(), Refusal> {
+        if end - self.line > rules.limits.field_size as usize {
+            return Err(Refusal::FIELD_TOO_LARGE);
         }
-        if rest.len() - self.line > rules.field_size as usize {
-            Err(Refusal::FIELD_TOO_LARGE)
-        } else {
-            Ok(None)
-        }
+        if end > rules.limits.section as usize { Err(Refusal::TRAILERS_TOO_LARGE) } else { Ok(()) }
     }
 
     /// The first LF that was not yet seen; looks at each byte once, and not much further than `limit`.
@@ -192,7 +193,7 @@ fn too_long(rest: &[u8]) -> Refusal {
 fn check_trailers(section: &[u8], rules: &Rules) -> Result<(), Refusal> {
     let (mut at, mut kept) = (0, 0);
     while section[at..] != *b"\r\n" {
-        if kept >= rules.fields {
+        if kept >= rules.limits.fields {
             return Err(Refusal::TOO_MANY_FIELDS);
         }
         let Some(raw) = lines::field_at(section, at, rules)? else { break };

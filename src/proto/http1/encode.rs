@@ -13,7 +13,6 @@ pub enum Connection {
     Upgrade,
 }
 
-
 /// A response head, in the order in which Gunicorn sends it.
 #[derive(Clone, Copy, Debug)]
 pub struct ResponseHead<'a> {
@@ -37,6 +36,10 @@ impl ResponseHead<'_> {
         out.reserve(192 + self.status.len() + self.fields.len());
         out.extend_from_slice(if self.minor == 0 { b"HTTP/1.0 " } else { b"HTTP/1.1 " });
         out.extend_from_slice(self.status);
+        if self.status.len() == 3 {
+            // The space stands even where there is no reason phrase (RFC 9112, section 4).
+            out.push(b' ');
+        }
         out.extend_from_slice(b"\r\nServer: rgunicorn\r\nDate: ");
         out.extend_from_slice(self.date);
         out.extend_from_slice(match self.connection {
@@ -78,7 +81,8 @@ pub fn error_response(out: &mut Vec<u8>, code: u16, reason: &str, page: &[u8], d
     out.extend_from_slice(date);
     let length = page.len();
     out.extend_from_slice(
-        format!("\r\nConnection: close\r\nContent-Type: text/html\r\nContent-Length: {length}\r\n\r\n").as_bytes(),
+        format!("\r\nConnection: close\r\nContent-Type: text/html\r\nContent-Length: {length}\r\n\r\n")
+            .as_bytes(),
     );
     out.extend_from_slice(page);
 }

@@ -144,7 +144,7 @@ impl Refusal {
     }
 
     /// What the page says, not yet escaped for HTML.
-    fn page_text(&self) -> String {
+    pub(super) fn page_text(&self) -> String {
         let text = self.log_text();
         match self {
             Refusal::RequestLine(_) => format!("Invalid Request Line '{text}'"),

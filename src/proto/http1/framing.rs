@@ -13,7 +13,8 @@ pub enum Framing {
 }
 
 /// The value of a `Content-Length` field (RFC 9110 section 8.6): digits only, leading zeros allowed. `None` when it is
-/// anything else, a list included, or does not fit into 64 bits.
+/// anything else, a list included. A number that does not fit into 64 bits counts as the largest that does: whatever
+/// limit there is, it is past it.
 pub(super) fn content_length(value: &[u8]) -> Option<u64> {
     if value.is_empty() {
         return None;
@@ -23,6 +24,6 @@ pub(super) fn content_length(value: &[u8]) -> Option<u64> {
         if digit > 9 {
             return None;
         }
-        length.checked_mul(10)?.checked_add(u64::from(digit))
+        Some(length.saturating_mul(10).saturating_add(u64::from(digit)))
     })
 }

@@ -1,6 +1,8 @@
 //! A request head taken apart: request line, fields, and what they say about connection and body. Holds places in the
 //! bytes, never the bytes, so that one `Head` serves every request of a worker without allocating.
 
+use std::fmt;
+
 use memchr::memchr;
 
 use super::admit::Admission;
@@ -28,6 +30,18 @@ impl Version {
     pub const HTTP_10: Version = Version { major: 1, minor: 0 };
     /// HTTP/1.1.
     pub const HTTP_11: Version = Version { major: 1, minor: 1 };
+
+    /// The version of the answer to a request of this one: never higher than what is spoken here (RFC 9110 section
+    /// 2.5), so that HTTP/1.2 and whatever a tolerance lets through are answered as HTTP/1.1.
+    pub fn of_answer(self) -> Version {
+        if self >= Version::HTTP_11 { Version::HTTP_11 } else { Version::HTTP_10 }
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "HTTP/{}.{}", self.major, self.minor)
+    }
 }
 
 /// A header field: where its name and its value (without blanks around it) are.
@@ -155,7 +169,9 @@ impl Head {
     ) -> Result<bool, Refusal> {
         let mut room = [httparse::EMPTY_HEADER; N];
         let found = match httparse::parse_headers(&bytes[section..], &mut room) {
-            Ok(httparse::Status::Complete((_, found))) if found.len() <= rules.fields as usize => found,
+            Ok(httparse::Status::Complete((_, found))) if found.len() <= rules.limits.fields as usize => {
+                found
+            }
             _ => return Ok(false),
         };
         let place = |part: &[u8]| {
@@ -179,7 +195,7 @@ impl Head {
     ) -> Result<(), Refusal> {
         let mut at = section;
         while !matches!(bytes.get(at..), None | Some(b"") | Some([b'\r', b'\n', ..])) {
-            if self.fields.len() >= rules.fields as usize {
+            if self.fields.len() >= rules.limits.fields as usize {
                 return Err(Refusal::TOO_MANY_FIELDS);
             }
             let Some(raw) = lines::field_at(bytes, at, rules)? else { break };

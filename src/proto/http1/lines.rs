@@ -60,7 +60,7 @@ fn line_at(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
 
 /// `limit_request_field_size` counts the name, the colon, the raw value and every CRLF.
 fn check_size(start: usize, end: usize, rules: &Rules) -> Result<(), Refusal> {
-    if end - start > rules.field_size as usize { Err(Refusal::FIELD_TOO_LARGE) } else { Ok(()) }
+    if end - start > rules.limits.field_size as usize { Err(Refusal::FIELD_TOO_LARGE) } else { Ok(()) }
 }
 
 /// Whether each line of a raw value holds nothing but what a field value may.

@@ -24,5 +24,5 @@ pub use chunked::{Chunk, Chunked, Step};
 pub use error::Refusal;
 pub use framing::Framing;
 pub use head::{Field, Head, Peer, Version};
-pub use rules::{ForwarderHeaders, HeaderMap, Rules};
+pub use rules::{ForwarderHeaders, HeaderMap, Limits, Rules, SecureSchemeHeaders};
 pub use scan::Scan;

@@ -44,17 +44,78 @@ impl ForwarderHeaders {
     }
 }
 
-/// How requests are read. `Default` is Gunicorn's defaults.
-#[derive(Clone, Debug)]
-pub struct Rules {
-    /// `limit_request_line`: longest request line in bytes, without CRLF.
+/// The headers by which a trusted peer tells the scheme, and the values that mean https: `secure_scheme_headers`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecureSchemeHeaders(Vec<SchemeHeader>);
+
+/// A name and the value that means https.
+type SchemeHeader = (Box<[u8]>, Box<[u8]>);
+
+impl SecureSchemeHeaders {
+    /// Takes upper-case names with the exact values that mean https. As in Gunicorn a name that is not upper-case
+    /// matches nothing.
+    pub fn new<'a>(headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> SecureSchemeHeaders {
+        let known = |(name, value): (&str, &str)| Some((upper_case(name)?, value.as_bytes().into()));
+        SecureSchemeHeaders(headers.into_iter().filter_map(known).collect())
+    }
+
+    /// What a header says about the scheme: https or not; none when it says nothing.
+    pub(super) fn secure(&self, name: &[u8], value: &[u8]) -> Option<bool> {
+        let header = self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        header.map(|(_, secure)| **secure == *value)
+    }
+}
+
+/// How large a request head may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest request line in bytes, without CRLF.
     pub(super) line: u32,
-    /// `limit_request_fields`: most header fields.
+    /// Most header fields.
     pub(super) fields: u32,
-    /// `limit_request_field_size`: longest field in bytes, from its name to its CRLF.
+    /// Longest field in bytes, from its name to its CRLF.
     pub(super) field_size: u32,
     /// Largest header section in bytes; follows from the two before.
     pub(super) section: u32,
+}
+
+impl Limits {
+    /// Takes the settings as the user made them: `limit_request_line` in bytes, `limit_request_fields`,
+    /// `limit_request_field_size` in bytes. They are clamped as Gunicorn does.
+    pub fn new(limit_request_line: u64, limit_request_fields: u64, limit_request_field_size: u64) -> Limits {
+        let line = match limit_request_line {
+            0 => UNLIMITED_LINE,
+            limit => limit.min(LONGEST_LINE),
+        };
+        let fields = match limit_request_fields {
+            0 => MOST_FIELDS,
+            limit => limit.min(MOST_FIELDS),
+        };
+        let field_size = match limit_request_field_size {
+            0 => LONGEST_LINE,
+            limit => limit.min(LARGEST_HEAD),
+        };
+        // At most 2^15 * (2^30 + 2) + 4.
+        let section = (fields * (field_size + 2) + 4).min(LARGEST_HEAD);
+        Limits {
+            line: line as u32,
+            fields: fields as u32,
+            field_size: field_size as u32,
+            section: section as u32,
+        }
+    }
+
+    /// The largest head, in bytes, that is not refused: how far a caller's buffer must be able to grow.
+    pub fn largest_head(self) -> usize {
+        self.line as usize + self.section as usize + 4
+    }
+}
+
+/// How requests are read. `Default` is Gunicorn's defaults.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// `limit_request_line`, `limit_request_fields`, `limit_request_field_size`.
+    pub limits: Limits,
     /// `permit_obsolete_folding`: join continuation lines (RFC 9112 section 5.2) instead of refusing them.
     pub permit_obsolete_folding: bool,
     /// `strip_header_spaces`: overlook blanks between a field name and its colon (RFC 9112 section 5.1 forbids).
@@ -69,37 +130,14 @@ pub struct Rules {
     pub header_map: HeaderMap,
     /// `forwarder_headers`.
     pub forwarder_headers: ForwarderHeaders,
-    secure_scheme_headers: Vec<(Box<[u8]>, Box<[u8]>)>,
+    /// `secure_scheme_headers`.
+    pub secure_scheme_headers: SecureSchemeHeaders,
 }
 
 impl Default for Rules {
     fn default() -> Rules {
-        Rules::new(4094, 100, 8190)
-    }
-}
-
-impl Rules {
-    /// The defaults with other limits, as set by the user: `limit_request_line` in bytes, `limit_request_fields`,
-    /// `limit_request_field_size` in bytes. They are clamped as Gunicorn does.
-    pub fn new(limit_request_line: u64, limit_request_fields: u64, limit_request_field_size: u64) -> Rules {
-        let line = match limit_request_line {
-            0 => UNLIMITED_LINE,
-            limit => limit.min(LONGEST_LINE),
-        };
-        let fields = match limit_request_fields {
-            0 => MOST_FIELDS,
-            limit => limit.min(MOST_FIELDS),
-        };
-        let field_size = match limit_request_field_size {
-            0 => LONGEST_LINE,
-            limit => limit.min(LARGEST_HEAD),
-        };
-        let section = fields.saturating_mul(field_size + 2).saturating_add(4).min(LARGEST_HEAD);
         Rules {
-            line: line as u32,
-            fields: fields as u32,
-            field_size: field_size as u32,
-            section: section as u32,
+            limits: Limits::new(4094, 100, 8190),
             permit_obsolete_folding: false,
             strip_header_spaces: false,
             permit_unconventional_http_method: false,
@@ -107,35 +145,12 @@ impl Rules {
             casefold_http_method: false,
             header_map: HeaderMap::Drop,
             forwarder_headers: ForwarderHeaders::new(["SCRIPT_NAME", "PATH_INFO"]),
-            secure_scheme_headers: Vec::new(),
+            secure_scheme_headers: SecureSchemeHeaders::new([
+                ("X-FORWARDED-PROTOCOL", "ssl"),
+                ("X-FORWARDED-PROTO", "https"),
+                ("X-FORWARDED-SSL", "on"),
+            ]),
         }
-        .secure_scheme_headers([
-            ("X-FORWARDED-PROTOCOL", "ssl"),
-            ("X-FORWARDED-PROTO", "https"),
-            ("X-FORWARDED-SSL", "on"),
-        ])
-    }
-
-    /// With these `secure_scheme_headers`: upper-case names and the exact values that mean https. As in Gunicorn a
-    /// name that is not upper-case matches nothing.
-    pub fn secure_scheme_headers<'a>(
-        mut self,
-        headers: impl IntoIterator<Item = (&'a str, &'a str)>,
-    ) -> Rules {
-        let known = |(name, value): (&str, &str)| Some((upper_case(name)?, value.as_bytes().into()));
-        self.secure_scheme_headers = headers.into_iter().filter_map(known).collect();
-        self
-    }
-
-    /// The longest line and header section that a caller's buffer must be able to hold, in bytes.
-    pub fn largest_head(&self) -> usize {
-        self.line as usize + self.section as usize + 4
-    }
-
-    /// What a header says about the scheme when a trusted peer sends it: https or not; none when it says nothing.
-    pub(super) fn secure(&self, name: &[u8], value: &[u8]) -> Option<bool> {
-        let header = self.secure_scheme_headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
-        header.map(|(_, secure)| **secure == *value)
     }
 }
 

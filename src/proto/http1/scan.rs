@@ -45,44 +45,36 @@ impl Scan {
         self.at == self.line && self.section == 0
     }
 
-    /// Takes note of the line that ends with the LF at `lf`; true when it ends the head.
+    /// Takes note of the line that ends with the LF at `lf`; true when it ends the head. Limits come first, so that a
+    /// line is refused for the same reason whether it came at once or bit by bit.
     fn end_line(&mut self, bytes: &[u8], lf: usize, rules: &Rules) -> Result<bool, Refusal> {
         let start = self.line as usize;
+        let length = lf.saturating_sub(start + 1);
+        if self.section == 0 {
+            if length > rules.limits.line as usize {
+                return Err(Refusal::RequestLineTooLong { size: length as u32, limit: rules.limits.line });
+            }
+        } else {
+            self.check_section(lf + 1, rules)?;
+        }
         if lf == start || bytes[lf - 1] != b'\r' {
             return Err(self.bare_lf());
         }
-        let length = lf - 1 - start;
-        if self.section == 0 {
-            self.end_request_line(lf, length, rules)?;
-            return Ok(false);
-        }
-        if lf + 1 - self.section as usize > rules.section as usize {
-            return Err(Refusal::SECTION_TOO_LARGE);
-        }
-        if length == 0 {
-            return Ok(true);
-        }
-        if length + 2 > rules.field_size as usize {
-            return Err(Refusal::FIELD_TOO_LARGE);
-        }
         self.line = lf as u32 + 1;
-        self.lines += 1;
-        if self.lines > rules.fields.max(self.recount) {
-            self.count(&bytes[self.section as usize..=lf], rules)?;
+        match self.section {
+            0 if length > 0 => self.section = self.line,
+            0 if start > 0 => return Err(Refusal::RequestLine([].into())),
+            0 => {}
+            _ if length == 0 => return Ok(true),
+            _ => self.end_field_line(&bytes[..=lf], rules)?,
         }
         Ok(false)
     }
 
-    fn end_request_line(&mut self, lf: usize, length: usize, rules: &Rules) -> Result<(), Refusal> {
-        if length == 0 && self.line != 0 {
-            return Err(Refusal::RequestLine([].into()));
-        }
-        if length > rules.line as usize {
-            return Err(Refusal::RequestLineTooLong { size: length as u32, limit: rules.line });
-        }
-        self.line = lf as u32 + 1;
-        if length > 0 {
-            self.section = self.line;
+    fn end_field_line(&mut self, bytes: &[u8], rules: &Rules) -> Result<(), Refusal> {
+        self.lines += 1;
+        if self.lines > rules.limits.fields.max(self.recount) {
+            self.count(&bytes[self.section as usize..], rules)?;
         }
         Ok(())
     }
@@ -93,22 +85,30 @@ impl Scan {
         self.recount = self.lines * 2;
         let lines = section.split_inclusive(|&byte| byte == b'\n');
         let certain = lines.filter(|line| !matches!(line[0], b' ' | b'\t') && memchr(b'_', line).is_none());
-        if certain.count() > rules.fields as usize { Err(Refusal::TOO_MANY_FIELDS) } else { Ok(()) }
+        if certain.count() > rules.limits.fields as usize { Err(Refusal::TOO_MANY_FIELDS) } else { Ok(()) }
     }
 
     /// The limits that are already exceeded, although the line is not complete.
     fn check_unfinished(&self, length: usize, rules: &Rules) -> Result<(), Refusal> {
-        let line = length - self.line as usize;
-        if self.section == 0 {
-            if line > rules.line as usize + 2 {
-                return Err(Refusal::RequestLineTooLong { size: line as u32, limit: rules.line });
-            }
-            return Ok(());
+        if self.section != 0 {
+            return self.check_section(length, rules);
         }
-        if length - self.section as usize > rules.section as usize {
+        let line = length.saturating_sub(self.line as usize);
+        if line > rules.limits.line as usize + 2 {
+            return Err(Refusal::RequestLineTooLong { size: line as u32, limit: rules.limits.line });
+        }
+        Ok(())
+    }
+
+    /// The limits of the header section, of which `end` is the last byte received or the end of a line.
+    fn check_section(&self, end: usize, rules: &Rules) -> Result<(), Refusal> {
+        if end.saturating_sub(self.line as usize) > rules.limits.field_size as usize {
+            return Err(Refusal::FIELD_TOO_LARGE);
+        }
+        if end.saturating_sub(self.section as usize) > rules.limits.section as usize {
             return Err(Refusal::SECTION_TOO_LARGE);
         }
-        if line > rules.field_size as usize { Err(Refusal::FIELD_TOO_LARGE) } else { Ok(()) }
+        Ok(())
     }
 
     fn bare_lf(&self) -> Refusal {

@@ -4,24 +4,28 @@
 use crate::proto::class::{self, TOKEN};
 use crate::proto::http1::Refusal;
 
+const INVALID: Refusal = Refusal::ChunkExtension("invalid chunk extension");
+
 /// Checks `*( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] )`, from the first `;` to the end of the line.
 pub(super) fn check(mut rest: &[u8]) -> Result<(), Refusal> {
     if rest.contains(&b'\r') {
         return Err(Refusal::ChunkExtension("bare CR not allowed"));
     }
     while let Some(one) = rest.strip_prefix(b";") {
-        rest = after_one(class::trim(one)).ok_or(Refusal::ChunkExtension("invalid chunk extension"))?;
+        rest = after_one(class::trim_start(one)).ok_or(INVALID)?;
+        if class::trim_start(rest).starts_with(b";") {
+            rest = class::trim_start(rest);
+        }
     }
-    if rest.is_empty() { Ok(()) } else { Err(Refusal::ChunkExtension("invalid chunk extension")) }
+    if rest.is_empty() { Ok(()) } else { Err(INVALID) }
 }
 
-/// What follows `name [ BWS "=" BWS value ] BWS`. (Blanks at the very end of the line are overlooked.)
+/// What follows `name [ BWS "=" BWS value ]`.
 fn after_one(one: &[u8]) -> Option<&[u8]> {
-    let rest = class::trim(after_token(one)?);
-    let Some(value) = rest.strip_prefix(b"=") else { return Some(rest) };
-    let value = class::trim(value);
-    let rest = if value.starts_with(b"\"") { after_quoted(value)? } else { after_token(value)? };
-    Some(class::trim(rest))
+    let rest = after_token(one)?;
+    let Some(value) = class::trim_start(rest).strip_prefix(b"=") else { return Some(rest) };
+    let value = class::trim_start(value);
+    if value.starts_with(b"\"") { after_quoted(value) } else { after_token(value) }
 }
 
 fn after_token(bytes: &[u8]) -> Option<&[u8]> {

@@ -1,0 +1,138 @@
+//! Which connections a worker takes and when it stops: only with a free hand, only as many as it may have, only while
+//! there are descriptors, and none once it is leaving.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd};
+
+use mio::Token;
+use mio::unix::SourceFd;
+
+use crate::net::Stream;
+use crate::reactor::connection::Connection;
+use crate::reactor::deadlines::Wait;
+use crate::reactor::exchange::Exchange;
+use crate::reactor::notice::Notice;
+use crate::reactor::reactor::{LISTENERS, Reactor, Slot};
+use crate::sys::epoll;
+
+/// How long accepting rests when descriptors have run out, in nanoseconds.
+const EXHAUSTED_PAUSE: u64 = 100_000_000;
+
+/// Whether new connections are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Accepting {
+    Yes,
+    /// Not now: there are as many connections as are allowed.
+    Full,
+    /// Not before then: descriptors have run out.
+    Exhausted(u64),
+    /// Never again.
+    Stopped,
+}
+
+impl Reactor {
+    /// Takes connections until one has a complete request.
+    pub(super) fn accept(&mut self) -> Option<Exchange> {
+        while self.burst > 0 && self.acceptable != 0 && self.accepting == Accepting::Yes {
+            if self.slots.len() >= self.common.settings.worker_connections && !self.evict_idle() {
+                self.pause(Accepting::Full);
+                return None;
+            }
+            let index = self.acceptable.trailing_zeros() as usize;
+            match self.listeners[index].accept() {
+                Ok((stream, peer)) => {
+                    self.burst -= 1;
+                    if let Some(exchange) = self.adopt(stream, peer, index) {
+                        return Some(exchange);
+                    }
+                }
+                Err(error) => self.accept_failed(index, error),
+            }
+        }
+        None
+    }
+
+    fn adopt(&mut self, stream: Stream, peer: Option<SocketAddr>, listener: usize) -> Option<Exchange> {
+        let key = self.slots.insert(Slot::Here(Box::new(Connection::new(stream, peer, listener))));
+        self.read(key)
+    }
+
+    fn accept_failed(&mut self, index: usize, error: io::Error) {
+        match error.raw_os_error() {
+            Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
+                if !self.evict_idle() {
+                    self.notices.push(Notice::Exhausted(error));
+                    self.pause(Accepting::Exhausted(self.now + EXHAUSTED_PAUSE));
+                }
+            }
+            // The client has gone again: the next one may wait behind it.
+            Some(libc::ECONNABORTED | libc::EPROTO) => {}
+            _ => self.acceptable &= !(1 << index),
+        }
+    }
+
+    /// Closes the connection that has been idle for the longest time; `false` if none is.
+    fn evict_idle(&mut self) -> bool {
+        let Some(key) = self.deadlines.oldest(Wait::Idle) else { return false };
+        self.remove(key);
+        true
+    }
+
+    fn pause(&mut self, why: Accepting) {
+        self.accepting = why;
+        self.acceptable = 0;
+        for listener in &self.listeners {
+            // It is registered: accept_again did it. A failure would only mean more wake-ups.
+            let _ = self.poll.registry().deregister(&mut SourceFd(&listener.as_fd().as_raw_fd()));
+        }
+    }
+
+    pub(super) fn accept_again(&mut self) -> io::Result<()> {
+        for (index, listener) in self.listeners.iter().enumerate() {
+            epoll::watch_listener(&self.poll, listener.as_fd(), Token(LISTENERS + index))?;
+        }
+        self.accepting = Accepting::Yes;
+        Ok(())
+    }
+
+    /// A connection has gone: another may come.
+    pub(super) fn room_again(&mut self) {
+        if self.accepting == Accepting::Full {
+            self.try_again();
+        }
+    }
+
+    /// Time has passed: there may be descriptors again.
+    pub(super) fn rested(&mut self) {
+        if matches!(self.accepting, Accepting::Exhausted(until) if until <= self.now) {
+            self.try_again();
+        }
+    }
+
+    fn try_again(&mut self) {
+        if self.accept_again().is_err() {
+            self.accepting = Accepting::Exhausted(self.now + EXHAUSTED_PAUSE);
+        }
+    }
+
+    /// Takes no new connections from now on, and closes kept ones as soon as nothing waits on them.
+    pub fn drain(&mut self) {
+        if std::mem::replace(&mut self.draining, true) {
+            return;
+        }
+        if self.accepting == Accepting::Yes {
+            self.pause(Accepting::Stopped);
+        }
+        self.accepting = Accepting::Stopped;
+        self.listeners.clear();
+        let idle = |slot: &Slot| matches!(slot, Slot::Here(connection) if connection.is_idle());
+        let keys: Vec<usize> = self.slots.iter().filter(|(_, slot)| idle(slot)).map(|(key, _)| key).collect();
+        for key in keys {
+            if let Some(Slot::Here(connection)) = self.slots.get_mut(key) {
+                connection.readable = true;
+            }
+            self.queue(key);
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Requests that the server answers itself, and waits that it ends.
+
+use crate::proto::http1::{Refusal, encode};
+use crate::reactor::connection::{Connection, End, Phase};
+use crate::reactor::deadlines::Wait;
+use crate::reactor::exchange::Exchange;
+use crate::reactor::notice::Notice;
+use crate::reactor::reactor::{Reactor, Slot};
+use crate::reactor::request::Request;
+
+impl Reactor {
+    /// The client gets an error page, and the log a notice.
+    pub(super) fn refuse(
+        &mut self,
+        key: usize,
+        connection: Box<Connection>,
+        refusal: Refusal,
+        request: Option<Box<Request>>,
+    ) {
+        let peer = connection.peer;
+        self.send_page(key, connection, &refusal);
+        self.notices.push(Notice::Refused { peer, refusal, request });
+    }
+
+    /// Takes a request back that the application did not answer: the client gets the server's page. Nothing of a
+    /// response may have been sent. The caller logs it.
+    pub fn finish_refused(&mut self, mut exchange: Exchange, refusal: &Refusal) {
+        if exchange.reclaim().is_err() {
+            return self.finish(exchange, End::Cut);
+        }
+        let Exchange { key, connection, request, .. } = exchange;
+        self.pool.give(request);
+        self.send_page(key, connection, refusal);
+    }
+
+    fn send_page(&mut self, key: usize, mut connection: Box<Connection>, refusal: &Refusal) {
+        let mut response = Vec::new();
+        let page = refusal.page();
+        encode::error_response(&mut response, refusal.status(), refusal.reason(), &page, self.date.text());
+        connection.outbound.push(&response);
+        connection.phase = Phase::Flushing(End::Close);
+        self.deadlines.set(key, Wait::Send, self.now);
+        self.put_back(key, connection);
+        self.flush(key);
+    }
+
+    /// Ends the waits that were due when the last events were fetched: whatever had come by then has been read.
+    pub(super) fn expire(&mut self) {
+        while let Some((key, wait)) = self.deadlines.pop_due(self.now) {
+            let Some(Slot::Here(connection)) = self.slots.get_mut(key) else { continue };
+            let peer = connection.peer;
+            match wait {
+                Wait::Head if !connection.inbound.is_empty() => {
+                    let Slot::Here(connection) = std::mem::replace(&mut self.slots[key], Slot::Out) else {
+                        continue;
+                    };
+                    self.refuse(key, connection, Refusal::Timeout, None);
+                }
+                Wait::Body | Wait::Send => {
+                    self.notices.push(Notice::Silent(peer, wait));
+                    self.remove(key);
+                }
+                Wait::Idle | Wait::Head | Wait::Linger => self.remove(key),
+            }
+        }
+    }
+}
