@@ -88,6 +88,14 @@ def descriptors(pid: int) -> list[str]:
     return found
 
 
+def epolls(pid: int) -> int:
+    """How many epoll descriptors a process has; none if it is gone."""
+    try:
+        return descriptors(pid).count("anon_inode:[eventpoll]")
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+
+
 def processor_time(pid: int) -> float:
     """Seconds of user and system time that a process has used."""
     fields = stat(pid)

@@ -67,6 +67,7 @@ class Server:
         if config is not None:
             (self.directory / "gunicorn.conf.py").write_text(config)
         self.files = self._files()
+        self.config = config
         self.app = app
         self.flags = list(flags)
         self.binds = list(binds) if binds is not None else [self._bind(kind)]
@@ -137,11 +138,11 @@ class Server:
             resource.setrlimit(limit, values)
 
     def wait_until_listening(self) -> None:
-        """Waits for the `Listening at` line, and for the workers."""
+        """Waits for the `Listening at` line, and until all workers have loaded the application."""
         line = wait_for(self._listening, f"`Listening at`; log:\n{self.tail()}")
         self.addresses = [parse_address(text) for text in line[1].split(",")]
         number = self.wanted_workers()
-        wait_for(lambda: self._dead() or len(self.workers()) >= number, f"{number} workers")
+        wait_for(lambda: self._dead() or len(self.booted()) >= number, f"{number} workers")
         assert not self._dead(), self.report("it ended while starting")
 
     def _listening(self) -> re.Match[str] | None:
@@ -149,11 +150,12 @@ class Server:
         return LISTENING.search(self.log())
 
     def wanted_workers(self) -> int:
-        """The number that `-w` asks for."""
+        """The number that `-w` or the configuration file asks for."""
         for index, flag in enumerate(self.flags):
             if flag in ("-w", "--workers"):
                 return int(self.flags[index + 1])
-        return 1
+        found = re.search(r"^workers = (\d+)$", self.config or "", re.MULTILINE)
+        return int(found[1]) if found else 1
 
     def _dead(self) -> bool:
         return self.process is None or self.process.poll() is not None
@@ -242,6 +244,10 @@ class Server:
     def workers(self) -> list[int]:
         """The workers, oldest first."""
         return processes.children(self.pid)
+
+    def booted(self) -> list[int]:
+        """The workers that have loaded the application: they have made the epoll(7) in which they wait."""
+        return [pid for pid in self.workers() if processes.epolls(pid)]
 
     def worker(self) -> int:
         """The only worker."""
