@@ -1,5 +1,8 @@
 //! What Python sees of `arbiter` and `scoreboard`.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use pyo3::prelude::*;
 
 use crate::arbiter::{self, End};
@@ -10,9 +13,16 @@ use crate::sys::clock;
 #[pyclass(frozen, module = "rgunicorn._native")]
 pub struct Slot {
     inner: scoreboard::Slot,
+    /// Of this process alone: see [`Slot::leave`].
+    leaving: Arc<AtomicBool>,
 }
 
 impl Slot {
+    /// Whether the worker was told to leave, for the native workers.
+    pub fn leaving(&self) -> &Arc<AtomicBool> {
+        &self.leaving
+    }
+
     /// The place itself, for the native workers.
     pub fn inner(&self) -> &scoreboard::Slot {
         &self.inner
@@ -43,6 +53,11 @@ impl Slot {
         self.inner.retire();
     }
 
+    /// The worker was told to leave: the response on its way, too, says that its connection ends.
+    fn leave(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+    }
+
     /// The worker lives. Once it has said so outside of a request, it must go on doing so at least every
     /// `timeout` seconds.
     fn beat(&self) {
@@ -55,7 +70,9 @@ impl Slot {
 /// SystemExit.
 #[pyfunction]
 fn run_arbiter<'py>(arbiter: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    let end = arbiter::run(arbiter, |py, inner| Ok(Py::new(py, Slot { inner })?.into_any()))?;
+    let end = arbiter::run(arbiter, |py, inner| {
+        Ok(Py::new(py, Slot { inner, leaving: Arc::default() })?.into_any())
+    })?;
     match end {
         End::Child(worker) => arbiter.call_method1("child_main", (worker,)),
         End::Halt { status, reason } => arbiter.call_method1("halt", (reason, status)),

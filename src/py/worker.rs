@@ -29,10 +29,12 @@ fn setup(worker: &Bound<'_, PyAny>) -> PyResult<Setup> {
     let log = worker.getattr("log")?;
     let access_log = log.getattr("access_log_enabled")?.is_truthy()?;
     let max_requests: u64 = worker.getattr("max_requests")?.extract()?;
-    let slot = worker.getattr("slot")?.cast_into::<Slot>()?.get().inner().clone();
+    let slot = worker.getattr("slot")?.cast_into::<Slot>()?;
+    let slot = slot.get();
     Ok(Setup {
         listeners: listeners(worker)?,
-        slot,
+        slot: slot.inner().clone(),
+        leaving: slot.leaving().clone(),
         wakeup: duplicate(&worker.getattr("PIPE")?.get_item(0)?)?,
         lifeline: duplicate(&worker.getattr("lifeline")?)?,
         reactor: reactor_settings(&cfg)?,

@@ -14,7 +14,7 @@ use crate::reactor::deadlines::Wait;
 use crate::reactor::exchange::Exchange;
 use crate::reactor::notice::Notice;
 use crate::reactor::reactor::{LISTENERS, Reactor, Slot};
-use crate::sys::epoll;
+use crate::sys::{clock, epoll};
 
 /// How long accepting rests when descriptors have run out, in nanoseconds.
 const EXHAUSTED_PAUSE: u64 = 100_000_000;
@@ -63,7 +63,7 @@ impl Reactor {
             Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
                 if !self.evict_idle() {
                     self.notices.push(Notice::Exhausted(error));
-                    self.pause(Accepting::Exhausted(self.now + EXHAUSTED_PAUSE));
+                    self.pause(Accepting::Exhausted(clock::monotonic() + EXHAUSTED_PAUSE));
                 }
             }
             // The client has gone again: the next one may wait behind it.
@@ -80,10 +80,11 @@ impl Reactor {
     }
 
     fn pause(&mut self, why: Accepting) {
+        let watched = self.accepting == Accepting::Yes;
         self.accepting = why;
         self.acceptable = 0;
-        for listener in &self.listeners {
-            // It is registered: accept_again did it. A failure would only mean more wake-ups.
+        for listener in self.listeners.iter().filter(|_| watched) {
+            // A failure would only mean more wake-ups.
             let _ = self.poll.registry().deregister(&mut SourceFd(&listener.as_fd().as_raw_fd()));
         }
     }
@@ -105,34 +106,39 @@ impl Reactor {
 
     /// Time has passed: there may be descriptors again.
     pub(super) fn rested(&mut self) {
-        if matches!(self.accepting, Accepting::Exhausted(until) if until <= self.now) {
+        if matches!(self.accepting, Accepting::Exhausted(until) if until <= self.polled_at) {
             self.try_again();
         }
     }
 
     fn try_again(&mut self) {
         if self.accept_again().is_err() {
-            self.accepting = Accepting::Exhausted(self.now + EXHAUSTED_PAUSE);
+            self.accepting = Accepting::Exhausted(clock::monotonic() + EXHAUSTED_PAUSE);
         }
     }
 
-    /// Takes no new connections from now on, and closes kept ones as soon as nothing waits on them.
+    /// Whether the worker is leaving.
+    pub(super) fn is_draining(&self) -> bool {
+        self.accepting == Accepting::Stopped
+    }
+
+    /// Takes no new connections from now on, and ends the kept ones: those that were quiet for a while at once, the
+    /// others when they have had the time for one more request.
     pub fn drain(&mut self) {
-        if std::mem::replace(&mut self.draining, true) {
+        if self.is_draining() {
             return;
         }
-        if self.accepting == Accepting::Yes {
-            self.pause(Accepting::Stopped);
-        }
-        self.accepting = Accepting::Stopped;
+        self.pause(Accepting::Stopped);
         self.listeners.clear();
-        let idle = |slot: &Slot| matches!(slot, Slot::Here(connection) if connection.is_idle());
-        let keys: Vec<usize> = self.slots.iter().filter(|(_, slot)| idle(slot)).map(|(key, _)| key).collect();
-        for key in keys {
-            if let Some(Slot::Here(connection)) = self.slots.get_mut(key) {
-                connection.readable = true;
-            }
-            self.queue(key);
+        while let Some(key) = self.deadlines.oldest(Wait::Idle) {
+            let since = self.deadlines.since(key).unwrap_or_default();
+            self.deadlines.set(key, Wait::Farewell, since);
+        }
+        let silent = |slot: &Slot| matches!(slot, Slot::Here(connection) if connection.is_idle());
+        let silent: Vec<usize> =
+            self.slots.iter().filter(|(_, slot)| silent(slot)).map(|(key, _)| key).collect();
+        for key in silent {
+            self.deadlines.start(key, Wait::Farewell, clock::monotonic());
         }
     }
 }

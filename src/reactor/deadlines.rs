@@ -14,9 +14,11 @@ pub enum Wait {
     Send,
     /// The peer's end of stream, after ours.
     Linger,
+    /// A last request, as the worker is leaving.
+    Farewell,
 }
 
-const KINDS: [Wait; 5] = [Wait::Idle, Wait::Head, Wait::Body, Wait::Send, Wait::Linger];
+const KINDS: [Wait; 6] = [Wait::Idle, Wait::Head, Wait::Body, Wait::Send, Wait::Linger, Wait::Farewell];
 const NONE: u32 = u32::MAX;
 
 #[derive(Clone, Copy, Debug)]
@@ -24,10 +26,10 @@ struct Link {
     before: u32,
     after: u32,
     wait: Option<Wait>,
-    due: u64,
+    since: u64,
 }
 
-const UNLINKED: Link = Link { before: NONE, after: NONE, wait: None, due: u64::MAX };
+const UNLINKED: Link = Link { before: NONE, after: NONE, wait: None, since: 0 };
 
 #[derive(Clone, Copy, Debug)]
 struct Queue {
@@ -59,9 +61,8 @@ impl Deadlines {
         }
         self.clear(key);
         let queue = &mut self.queues[wait as usize];
-        let due = queue.lasts.map_or(u64::MAX, |time| now.saturating_add(time));
         let (index, last) = (key as u32, queue.last);
-        self.links[key] = Link { before: last, after: NONE, wait: Some(wait), due };
+        self.links[key] = Link { before: last, after: NONE, wait: Some(wait), since: now };
         queue.last = index;
         if last == NONE {
             queue.first = index;
@@ -95,20 +96,29 @@ impl Deadlines {
 
     /// When the next deadline is due, in nanoseconds of the same clock.
     pub fn next_due(&self) -> Option<u64> {
-        let firsts = self.queues.iter().filter(|queue| queue.lasts.is_some() && queue.first != NONE);
-        firsts.map(|queue| self.links[queue.first as usize].due).min()
+        self.queues.iter().filter_map(|queue| self.due(queue)).min()
     }
 
     /// Takes one connection whose deadline is not after `now`.
     pub fn pop_due(&mut self, now: u64) -> Option<(usize, Wait)> {
         for wait in KINDS {
-            let first = self.queues[wait as usize].first;
-            if first != NONE && self.links[first as usize].due <= now {
-                self.clear(first as usize);
-                return Some((first as usize, wait));
+            let queue = self.queues[wait as usize];
+            if self.due(&queue).is_some_and(|due| due <= now) {
+                self.clear(queue.first as usize);
+                return Some((queue.first as usize, wait));
             }
         }
         None
+    }
+
+    fn due(&self, queue: &Queue) -> Option<u64> {
+        let first = self.links.get(queue.first as usize)?;
+        Some(first.since.saturating_add(queue.lasts?))
+    }
+
+    /// Since when the connection waits for what it waits for, in nanoseconds.
+    pub fn since(&self, key: usize) -> Option<u64> {
+        self.links.get(key).filter(|link| link.wait.is_some()).map(|link| link.since)
     }
 
     /// The connection that is in such a wait for the longest time.
@@ -128,6 +138,7 @@ mod tests {
             Wait::Body => 0,
             Wait::Send => 20,
             Wait::Linger => 2,
+            Wait::Farewell => 5,
         })
     }
 

@@ -6,6 +6,7 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::proto::http1::{Head, Refusal, Version};
@@ -20,6 +21,8 @@ use crate::sys::clock;
 pub(super) struct Common {
     pub settings: ReactorSettings,
     pub understudy: Understudy,
+    /// The worker was told to leave: no response promises another one.
+    pub leaving: Arc<AtomicBool>,
 }
 
 /// Blocks that wait for each other are sent when they come to so many bytes.
@@ -39,8 +42,6 @@ pub struct Exchange {
     pub(super) lent: bool,
     /// When something was sent last, in nanoseconds; 0 = nothing yet.
     pub(super) sent_at: u64,
-    /// The worker is leaving: no further request on this connection.
-    pub(super) draining: bool,
 }
 
 /// Why the rest of a streamed body cannot be read.
@@ -100,7 +101,7 @@ impl Exchange {
     /// Whether another request may follow on this connection, as far as the request and the service are concerned.
     pub fn may_persist(&self) -> bool {
         self.request.head.persist
-            && !self.draining
+            && !self.common.leaving.load(Ordering::Relaxed)
             && self.common.settings.keepalive > 0
             && self.request.decoder.is_none()
     }

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use mio::unix::SourceFd;
@@ -40,6 +41,10 @@ const FLUSH_TURN: usize = 1 << 20;
 /// How long the peer may take to see the end of a refused request (RFC 9112, section 9.6), in nanoseconds.
 const LINGER: u64 = 2_000_000_000;
 
+/// How long after its last response a kept connection of a leaving worker may still send a request, in nanoseconds.
+/// That one is answered with `Connection: close`. Gunicorn's threaded worker gives as much.
+pub(super) const FAREWELL: u64 = 2_000_000_000;
+
 /// Every socket of a worker, and what each waits for.
 pub struct Reactor {
     pub(super) poll: Poll,
@@ -59,29 +64,33 @@ pub struct Reactor {
     /// How many connections may still be accepted in this turn.
     pub(super) burst: usize,
     pub(super) accepting: Accepting,
-    pub(super) draining: bool,
     /// The caller's descriptors that became readable, as bits.
     woken: u64,
     pub(super) notices: Vec<Notice>,
     /// When the events of the last turn were fetched.
-    pub(super) now: u64,
+    pub(super) polled_at: u64,
 }
 
 impl Reactor {
-    /// A reactor on `listeners`. Errors: those of making an epoll instance.
-    pub fn new(settings: ReactorSettings, listeners: Vec<Listener>) -> io::Result<Self> {
+    /// A reactor on `listeners`. Once `leaving` is true, responses end their connections. Errors: those of making an epoll instance.
+    pub fn new(
+        settings: ReactorSettings,
+        listeners: Vec<Listener>,
+        leaving: Arc<AtomicBool>,
+    ) -> io::Result<Self> {
         let lasts = |wait| match wait {
             Wait::Idle => settings.keepalive,
             Wait::Head => settings.header_timeout,
             Wait::Body => settings.body_timeout,
             Wait::Send => settings.send_timeout,
             Wait::Linger => LINGER,
+            Wait::Farewell => FAREWELL,
         };
         let mut reactor = Self {
             poll: Poll::new()?,
             events: Events::with_capacity(256),
             deadlines: Deadlines::new(lasts),
-            common: Arc::new(Common { settings, understudy: Understudy::default() }),
+            common: Arc::new(Common { settings, understudy: Understudy::default(), leaving }),
             listeners,
             slots: Slab::new(),
             pool: Pool::default(),
@@ -91,10 +100,9 @@ impl Reactor {
             acceptable: 0,
             burst: 0,
             accepting: Accepting::Stopped,
-            draining: false,
             woken: 0,
             notices: Vec::new(),
-            now: clock::monotonic(),
+            polled_at: clock::monotonic(),
         };
         reactor.accept_again()?;
         Ok(reactor)
@@ -138,7 +146,7 @@ impl Reactor {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
             other => other?,
         }
-        self.now = clock::monotonic();
+        self.polled_at = clock::monotonic();
         self.burst = self.common.settings.accept_burst;
         self.rested();
         self.dispatch();
@@ -213,16 +221,8 @@ impl Reactor {
         match connection.advance(&mut self.pool, &self.common.settings) {
             Step::Ready(request) => {
                 self.deadlines.clear(key);
-                let (common, draining) = (self.common.clone(), self.draining);
-                return Some(Exchange {
-                    key,
-                    connection,
-                    request,
-                    common,
-                    lent: false,
-                    sent_at: 0,
-                    draining,
-                });
+                let common = self.common.clone();
+                return Some(Exchange { key, connection, request, common, lent: false, sent_at: 0 });
             }
             Step::Wait(wait, progress) => self.park(key, connection, wait, progress),
             Step::Again => {
@@ -240,16 +240,14 @@ impl Reactor {
 
     /// The connection waits for its socket.
     fn park(&mut self, key: usize, mut connection: Box<Connection>, wait: Wait, progress: Progress) {
-        if self.draining && connection.is_idle() {
-            return self.remove(key);
-        }
+        let wait = if self.is_draining() && connection.is_idle() { Wait::Farewell } else { wait };
         if self.register(key, &mut connection).is_err() {
             return self.remove(key);
         }
         match (wait, progress) {
             // A head must come as a whole in time; a body only must not stop coming.
-            (Wait::Body, Progress::Some) => self.deadlines.set(key, wait, self.now),
-            _ => self.deadlines.start(key, wait, self.now),
+            (Wait::Body, Progress::Some) => self.deadlines.set(key, wait, clock::monotonic()),
+            _ => self.deadlines.start(key, wait, clock::monotonic()),
         }
         self.put_back(key, connection);
     }
@@ -287,7 +285,7 @@ impl Reactor {
             End::Cut => self.remove(key),
             _ if !connection.outbound.is_empty() => {
                 connection.phase = Phase::Flushing(end);
-                self.deadlines.set(key, Wait::Send, self.now);
+                self.deadlines.set(key, Wait::Send, clock::monotonic());
                 self.put_back(key, connection);
                 self.flush(key);
             }
@@ -299,11 +297,9 @@ impl Reactor {
     /// The connection is free for its next request, which may have come already.
     fn await_next(&mut self, key: usize, mut connection: Box<Connection>) {
         connection.phase = Phase::Head(Scan::default());
-        if connection.inbound.is_empty() && !connection.readable && !self.draining {
+        if connection.inbound.is_empty() && !connection.readable {
             return self.park(key, connection, Wait::Idle, Progress::None);
         }
-        // A leaving worker has a last look at the socket: what is there is served, else the connection is closed.
-        connection.readable |= self.draining;
         self.put_back(key, connection);
         self.queue(key);
     }
@@ -321,7 +317,7 @@ impl Reactor {
         if self.register(key, &mut connection).is_err() {
             return self.remove(key);
         }
-        self.deadlines.set(key, Wait::Linger, self.now);
+        self.deadlines.set(key, Wait::Linger, clock::monotonic());
         self.put_back(key, connection);
         self.queue(key);
     }
@@ -335,7 +331,7 @@ impl Reactor {
         match outbound.flush(stream, FLUSH_TURN) {
             Ok(Flushed::All) => self.flushed(key, end),
             Ok(Flushed::More) => {
-                self.deadlines.set(key, Wait::Send, self.now);
+                self.deadlines.set(key, Wait::Send, clock::monotonic());
                 self.resume.push(key);
             }
             Ok(Flushed::Blocked { progress }) => self.blocked(key, progress),
@@ -353,7 +349,7 @@ impl Reactor {
         }
         self.put_back(key, connection);
         if progress {
-            self.deadlines.set(key, Wait::Send, self.now);
+            self.deadlines.set(key, Wait::Send, clock::monotonic());
         }
     }
 

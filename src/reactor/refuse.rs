@@ -7,6 +7,7 @@ use crate::reactor::exchange::Exchange;
 use crate::reactor::notice::Notice;
 use crate::reactor::reactor::{Reactor, Slot};
 use crate::reactor::request::Request;
+use crate::sys::clock;
 
 impl Reactor {
     /// The client gets an error page, and the log a notice.
@@ -39,14 +40,14 @@ impl Reactor {
         encode::error_response(&mut response, refusal.status(), refusal.reason(), &page, self.date.text());
         connection.outbound.push(&response);
         connection.phase = Phase::Flushing(End::Close);
-        self.deadlines.set(key, Wait::Send, self.now);
+        self.deadlines.set(key, Wait::Send, clock::monotonic());
         self.put_back(key, connection);
         self.flush(key);
     }
 
     /// Ends the waits that were due when the last events were fetched: whatever had come by then has been read.
     pub(super) fn expire(&mut self) {
-        while let Some((key, wait)) = self.deadlines.pop_due(self.now) {
+        while let Some((key, wait)) = self.deadlines.pop_due(self.polled_at) {
             let Some(Slot::Here(connection)) = self.slots.get_mut(key) else { continue };
             let peer = connection.peer;
             match wait {
@@ -60,7 +61,7 @@ impl Reactor {
                     self.notices.push(Notice::Silent(peer, wait));
                     self.remove(key);
                 }
-                Wait::Idle | Wait::Head | Wait::Linger => self.remove(key),
+                Wait::Idle | Wait::Head | Wait::Linger | Wait::Farewell => self.remove(key),
             }
         }
     }

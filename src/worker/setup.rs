@@ -1,6 +1,8 @@
 //! What a driver needs, taken from the Python worker object once, before the first request.
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use pyo3::prelude::*;
 
@@ -29,6 +31,8 @@ pub struct Setup {
     pub listeners: Vec<ListenerSetup>,
     /// The worker's place on the scoreboard.
     pub slot: Slot,
+    /// Set as soon as the worker was told to leave, even in the middle of a request.
+    pub leaving: Arc<AtomicBool>,
     /// Becomes readable when a signal has come.
     pub wakeup: OwnedFd,
     /// Ends with the arbiter.

@@ -20,7 +20,7 @@ const LIFELINE: usize = 1;
 pub fn run(py: Python<'_>, mut setup: Setup) -> PyResult<()> {
     let (listeners, names) =
         std::mem::take(&mut setup.listeners).into_iter().map(|setup| (setup.listener, setup.name)).unzip();
-    let mut reactor = Reactor::new(setup.reactor.clone(), listeners)?;
+    let mut reactor = Reactor::new(setup.reactor.clone(), listeners, setup.leaving.clone())?;
     reactor.watch(setup.wakeup.as_fd(), SIGNAL)?;
     reactor.watch(setup.lifeline.as_fd(), LIFELINE)?;
     let mut server = Server::new(py, &setup, names)?;
