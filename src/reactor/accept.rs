@@ -35,7 +35,8 @@ impl Reactor {
     /// Takes connections until one has a complete request.
     pub(super) fn accept(&mut self) -> Option<Exchange> {
         while self.burst > 0 && self.acceptable != 0 && self.accepting == Accepting::Yes {
-            if self.slots.len() >= self.common.settings.worker_connections && !self.evict_idle() {
+            let full = self.slots.len() >= self.common.settings.worker_connections;
+            if full && self.deadlines.oldest(Wait::Idle).is_none() {
                 self.pause(Accepting::Full);
                 return None;
             }
@@ -43,6 +44,9 @@ impl Reactor {
             match self.listeners[index].accept() {
                 Ok((stream, peer)) => {
                     self.burst -= 1;
+                    if full {
+                        self.evict_idle();
+                    }
                     if let Some(exchange) = self.adopt(stream, peer, index) {
                         return Some(exchange);
                     }

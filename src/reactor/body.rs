@@ -72,7 +72,7 @@ impl Decoder {
                     Chunk::Partial => (0..0, false),
                 };
                 *total += data.len() as u64;
-                if limit > 0 && *total > limit {
+                if limit > 0 && total.saturating_add(chunked.announced()) > limit {
                     return Err(Refusal::BodyTooLarge(limit));
                 }
                 Ok(Found { data, consumed: step.consumed, end })

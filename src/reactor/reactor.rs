@@ -140,7 +140,6 @@ impl Reactor {
     /// Waits for something to happen, until the next deadline or for at most `most`; then sends what can be sent.
     /// Everything that became readable is then to be had from [`Reactor::next`].
     pub fn poll(&mut self, most: Option<Duration>) -> io::Result<()> {
-        self.expire();
         let timeout = self.timeout(most);
         match self.poll.poll(&mut self.events, timeout) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
@@ -204,14 +203,19 @@ impl Reactor {
     }
 
     /// The next complete request, from the connections that became readable, then from newly accepted ones. `None`
-    /// when [`Reactor::poll`] must be called again.
+    /// when [`Reactor::poll`] must be called again; everything that had come by then has been read, so the waits that
+    /// were due are over.
     pub fn next_exchange(&mut self) -> Option<Exchange> {
         while let Some(key) = self.readable.pop_front() {
             if let Some(exchange) = self.read(key) {
                 return Some(exchange);
             }
         }
-        self.accept()
+        let accepted = self.accept();
+        if accepted.is_none() {
+            self.expire();
+        }
+        accepted
     }
 
     pub(super) fn read(&mut self, key: usize) -> Option<Exchange> {

@@ -86,6 +86,12 @@ impl Chunked {
     }
 
     /// Whether the body is complete.
+    /// Data bytes of the current chunk that are announced and still to come.
+    pub fn announced(&self) -> u64 {
+        if let State::Data(left) = self.state { left } else { 0 }
+    }
+
+    /// Whether the body is complete.
     pub fn is_ended(&self) -> bool {
         self.state == State::End
     }
