@@ -6,6 +6,7 @@ It never sleeps for a fixed time: every wait is for a condition.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import resource
@@ -30,6 +31,9 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 #: Gunicorn keeps connections alive only in this class, and opens a control socket unless told not to.
 GUNICORN_FLAGS = ["--no-control-socket", "--worker-class", "gthread", "--keep-alive", "75"]
+
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG = 1
 
 LISTENING = re.compile(r"Listening at: (\S+(?:,\S+)*) \((\d+)\)")
 
@@ -123,7 +127,7 @@ class Server:
                 stdout=stdout,
                 stderr=stderr,
                 start_new_session=True,
-                preexec_fn=self._limit if self.limits else None,
+                preexec_fn=self._prepare,
             )
         return self
 
@@ -133,7 +137,9 @@ class Server:
         binds = [word for bind in self.binds for word in ("--bind", bind)]
         return [program, *binds, *(GUNICORN_FLAGS if IS_GUNICORN else []), *self.flags, self.app]
 
-    def _limit(self) -> None:
+    def _prepare(self) -> None:
+        """Runs in the child: it ends with the tests, however they end, and has the limits asked for."""
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         for limit, values in self.limits.items():
             resource.setrlimit(limit, values)
 
@@ -142,7 +148,9 @@ class Server:
         line = wait_for(self._listening, f"`Listening at`; log:\n{self.tail()}")
         self.addresses = [parse_address(text) for text in line[1].split(",")]
         number = self.wanted_workers()
-        wait_for(lambda: self._dead() or len(self.booted()) >= number, f"{number} workers")
+        # A worker class of a test's own need not have an epoll.
+        ready = self.workers if {"-k", "--worker-class"} & set(self.flags) else self.booted
+        wait_for(lambda: self._dead() or len(ready()) >= number, f"{number} workers")
         assert not self._dead(), self.report("it ended while starting")
 
     def _listening(self) -> re.Match[str] | None:
