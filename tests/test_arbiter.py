@@ -451,3 +451,11 @@ def test_an_idle_service_makes_no_system_call(serve: Serve, tmp_path: Path) -> N
         tracer.terminate()
         tracer.wait(10)
     assert server.get("/hello").status == 200
+
+
+def test_the_titles_of_the_processes_name_the_service(serve: Serve) -> None:
+    server = serve("views:app", "--name", "shop")
+    titles = [
+        Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0 ") for pid in (server.pid, server.worker())
+    ]
+    assert titles == [b"gunicorn: master [shop]", b"gunicorn: worker [shop]"]

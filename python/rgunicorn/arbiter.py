@@ -17,7 +17,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import rgunicorn
-from rgunicorn import _native, sock
+from rgunicorn import _native, sock, util
 from rgunicorn.errors import AppImportError, HaltServer
 from rgunicorn.glogging import Logger
 
@@ -110,6 +110,7 @@ class Arbiter:
         """Opens the listeners."""
         self.log.info("Starting rgunicorn %s", rgunicorn.__version__)
         self.pid = os.getpid()
+        util.set_process_title(f"master [{self.proc_name}]")
         self.cfg.on_starting(self)
         self.log.close_on_exec()
         self._hold_signals(ignored=self.SIGNALS)
@@ -185,6 +186,7 @@ class Arbiter:
         for listener in self._superseded():
             listener.close()
         try:
+            util.set_process_title(f"worker [{self.proc_name}]")
             self.log.info("Booting worker with pid: %s", worker.pid)
             self.cfg.post_fork(self, worker)
             worker.init_process()

@@ -96,10 +96,9 @@ def load_class(uri: str | type, section: str = "gunicorn.workers") -> Any:
         raise RuntimeError(f"{missing}; available: {available}")
     try:
         return _named_class(uri, section)
-    except Exception:
-        raise RuntimeError(
-            f"class uri {uri!r} invalid or not found: \n\n[{traceback.format_exc()}]"
-        ) from None
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise RuntimeError(f"class uri {uri!r} invalid or not found: {reason}") from error
 
 
 def _named_class(uri: str, section: str) -> Any:
@@ -202,3 +201,12 @@ def _made(factory: Callable[..., Any], positional: list[Any], named: dict[str, A
 
 def _entered(trace: TracebackType | None) -> bool:
     return trace is not None and trace.tb_next is not None
+
+
+def set_process_title(title: str) -> None:
+    """Shows `title` in the list of processes, where the package setproctitle is installed."""
+    try:
+        setproctitle = importlib.import_module("setproctitle")
+    except ImportError:
+        return
+    setproctitle.setproctitle(f"gunicorn: {title}")
