@@ -252,8 +252,9 @@ class Server:
         return processes.children(self.pid)
 
     def booted(self) -> list[int]:
-        """The workers that have loaded the application: they have made the epoll(7) in which they wait."""
-        return [pid for pid in self.workers() if processes.epolls(pid)]
+        """The workers that have loaded the application: only they watch the listeners."""
+        listeners = processes.sockets(self.pid)
+        return [pid for pid in self.workers() if processes.polled(pid) & listeners]
 
     def worker(self) -> int:
         """The only worker."""

@@ -15,10 +15,11 @@ class StubWorker(Worker):
     def run(self) -> None:
         """Serves until `alive` is false or the arbiter is gone."""
         sockets = [socket.socket(fileno=os.dup(listener.fileno())) for listener in self.sockets]
-        # An epoll(7): by it the tests see that a worker has booted.
+        # An epoll(7): by what it watches the tests see that a worker has booted.
         selector = selectors.EpollSelector()
-        for watched in (*sockets, self.PIPE[0], self.lifeline):
-            selector.register(watched, selectors.EVENT_READ)
+        watched: list[socket.socket | int] = [*sockets, self.PIPE[0], self.lifeline]
+        for each in watched:
+            selector.register(each, selectors.EVENT_READ)
         while self.alive:
             ready = [key.fileobj for key, _ in selector.select()]
             if self.lifeline in ready:
