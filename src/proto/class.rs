@@ -48,9 +48,9 @@ pub(crate) const fn is(byte: u8, class: u8) -> bool {
     CLASS[byte as usize] & class != 0
 }
 
-/// Whether every byte is of `class`.
+/// Whether every byte is of `class`. Looks at all of them without a branch: nearly always they are.
 pub(crate) fn all(bytes: &[u8], class: u8) -> bool {
-    bytes.iter().all(|&byte| is(byte, class))
+    bytes.iter().fold(class, |common, &byte| common & CLASS[byte as usize]) != 0
 }
 
 /// Whether `bytes` is a token (RFC 9110 section 5.6.2): at least one `tchar`, nothing else.

@@ -14,7 +14,7 @@ use crate::reactor::deadlines::Wait;
 use crate::reactor::exchange::Exchange;
 use crate::reactor::notice::Notice;
 use crate::reactor::reactor::{LISTENERS, Reactor, Slot};
-use crate::sys::{clock, epoll};
+use crate::sys::epoll;
 
 /// How long accepting rests when descriptors have run out, in nanoseconds.
 const EXHAUSTED_PAUSE: u64 = 100_000_000;
@@ -67,7 +67,7 @@ impl Reactor {
             Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
                 if !self.evict_idle() {
                     self.notices.push(Notice::Exhausted(error));
-                    self.pause(Accepting::Exhausted(clock::monotonic() + EXHAUSTED_PAUSE));
+                    self.pause(Accepting::Exhausted(self.now + EXHAUSTED_PAUSE));
                 }
             }
             // The client has gone again: the next one may wait behind it.
@@ -117,7 +117,7 @@ impl Reactor {
 
     fn try_again(&mut self) {
         if self.accept_again().is_err() {
-            self.accepting = Accepting::Exhausted(clock::monotonic() + EXHAUSTED_PAUSE);
+            self.accepting = Accepting::Exhausted(self.now + EXHAUSTED_PAUSE);
         }
     }
 
@@ -142,7 +142,7 @@ impl Reactor {
         let silent: Vec<usize> =
             self.slots.iter().filter(|(_, slot)| silent(slot)).map(|(key, _)| key).collect();
         for key in silent {
-            self.deadlines.start(key, Wait::Farewell, clock::monotonic());
+            self.deadlines.start(key, Wait::Farewell, self.now);
         }
     }
 }

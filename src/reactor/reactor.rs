@@ -57,6 +57,8 @@ pub struct Reactor {
     pub(super) date: DateCache,
     /// Connections that may have something to read.
     readable: VecDeque<usize>,
+    /// Connections that had their turn and may have more to read: they come after the events of the next poll.
+    later: Vec<usize>,
     /// Connections whose turn of sending ended before the kernel was full.
     resume: Vec<usize>,
     /// Listeners on which somebody waits, as bits.
@@ -69,6 +71,8 @@ pub struct Reactor {
     pub(super) notices: Vec<Notice>,
     /// When the events of the last turn were fetched.
     pub(super) polled_at: u64,
+    /// The time, read after whatever may take long: a wait, or a request that was served.
+    pub(super) now: u64,
 }
 
 impl Reactor {
@@ -96,6 +100,7 @@ impl Reactor {
             pool: Pool::default(),
             date: DateCache::default(),
             readable: VecDeque::new(),
+            later: Vec::new(),
             resume: Vec::new(),
             acceptable: 0,
             burst: 0,
@@ -103,6 +108,7 @@ impl Reactor {
             woken: 0,
             notices: Vec::new(),
             polled_at: clock::monotonic(),
+            now: clock::monotonic(),
         };
         reactor.accept_again()?;
         Ok(reactor)
@@ -132,23 +138,30 @@ impl Reactor {
         !self.notices.is_empty()
     }
 
+    /// The monotonic clock in nanoseconds, as it was after the last wait or the last request.
+    pub fn now(&self) -> u64 {
+        self.now
+    }
+
     /// Open connections, those of exchanges included.
     pub fn open_connections(&self) -> usize {
         self.slots.len()
     }
 
     /// Waits for something to happen, until the next deadline or for at most `most`; then sends what can be sent.
-    /// Everything that became readable is then to be had from [`Reactor::next`].
+    /// Everything that became readable is then to be had from [`Reactor::next_exchange`].
     pub fn poll(&mut self, most: Option<Duration>) -> io::Result<()> {
         let timeout = self.timeout(most);
         match self.poll.poll(&mut self.events, timeout) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
             other => other?,
         }
-        self.polled_at = clock::monotonic();
+        self.now = clock::monotonic();
+        self.polled_at = self.now;
         self.burst = self.common.settings.accept_burst;
         self.rested();
         self.dispatch();
+        self.readable.extend(self.later.drain(..));
         for key in std::mem::take(&mut self.resume) {
             self.flush(key);
         }
@@ -156,7 +169,7 @@ impl Reactor {
     }
 
     fn timeout(&self, most: Option<Duration>) -> Option<Duration> {
-        if !self.readable.is_empty() || !self.resume.is_empty() {
+        if !self.readable.is_empty() || !self.later.is_empty() || !self.resume.is_empty() {
             return Some(Duration::ZERO);
         }
         let resume = match self.accepting {
@@ -164,7 +177,7 @@ impl Reactor {
             _ => None,
         };
         let due = self.deadlines.next_due().into_iter().chain(resume).min();
-        let due = due.map(|due| Duration::from_nanos(due.saturating_sub(clock::monotonic())));
+        let due = due.map(|due| Duration::from_nanos(due.saturating_sub(self.now)));
         due.into_iter().chain(most).min()
     }
 
@@ -187,18 +200,21 @@ impl Reactor {
         connection.hangup |= event.is_read_closed() || broken;
         if event.is_readable() || connection.hangup {
             connection.readable = true;
-            self.queue(key);
+            if !std::mem::replace(&mut connection.queued, true) {
+                self.readable.push_back(key);
+            }
         }
         if event.is_writable() || broken {
             self.flush(key);
         }
     }
 
-    pub(super) fn queue(&mut self, key: usize) {
+    /// The connection may have more to read, but the others come first.
+    fn queue(&mut self, key: usize) {
         if let Some(Slot::Here(connection)) = self.slots.get_mut(key)
             && !std::mem::replace(&mut connection.queued, true)
         {
-            self.readable.push_back(key);
+            self.later.push(key);
         }
     }
 
@@ -230,6 +246,9 @@ impl Reactor {
             }
             Step::Wait(wait, progress) => self.park(key, connection, wait, progress),
             Step::Again => {
+                if matches!(connection.phase, Phase::Body(_)) {
+                    self.deadlines.set(key, Wait::Body, self.now);
+                }
                 self.put_back(key, connection);
                 self.queue(key);
             }
@@ -250,8 +269,8 @@ impl Reactor {
         }
         match (wait, progress) {
             // A head must come as a whole in time; a body only must not stop coming.
-            (Wait::Body, Progress::Some) => self.deadlines.set(key, wait, clock::monotonic()),
-            _ => self.deadlines.start(key, wait, clock::monotonic()),
+            (Wait::Body, Progress::Some) => self.deadlines.set(key, wait, self.now),
+            _ => self.deadlines.start(key, wait, self.now),
         }
         self.put_back(key, connection);
     }
@@ -279,6 +298,7 @@ impl Reactor {
 
     /// Takes a served request back.
     pub fn finish(&mut self, mut exchange: Exchange, end: End) {
+        self.now = clock::monotonic();
         let end = if exchange.reclaim().is_err() { End::Cut } else { end };
         let Exchange { key, mut connection, request, .. } = exchange;
         // A request whose body was not read to its end leaves bytes of it on the connection.
@@ -289,7 +309,7 @@ impl Reactor {
             End::Cut => self.remove(key),
             _ if !connection.outbound.is_empty() => {
                 connection.phase = Phase::Flushing(end);
-                self.deadlines.set(key, Wait::Send, clock::monotonic());
+                self.deadlines.set(key, Wait::Send, self.now);
                 self.put_back(key, connection);
                 self.flush(key);
             }
@@ -321,7 +341,7 @@ impl Reactor {
         if self.register(key, &mut connection).is_err() {
             return self.remove(key);
         }
-        self.deadlines.set(key, Wait::Linger, clock::monotonic());
+        self.deadlines.set(key, Wait::Linger, self.now);
         self.put_back(key, connection);
         self.queue(key);
     }
@@ -335,7 +355,7 @@ impl Reactor {
         match outbound.flush(stream, FLUSH_TURN) {
             Ok(Flushed::All) => self.flushed(key, end),
             Ok(Flushed::More) => {
-                self.deadlines.set(key, Wait::Send, clock::monotonic());
+                self.deadlines.set(key, Wait::Send, self.now);
                 self.resume.push(key);
             }
             Ok(Flushed::Blocked { progress }) => self.blocked(key, progress),
@@ -353,7 +373,7 @@ impl Reactor {
         }
         self.put_back(key, connection);
         if progress {
-            self.deadlines.set(key, Wait::Send, clock::monotonic());
+            self.deadlines.set(key, Wait::Send, self.now);
         }
     }
 

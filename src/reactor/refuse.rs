@@ -26,6 +26,7 @@ impl Reactor {
     /// Takes a request back that the application did not answer: the client gets the server's page. Nothing of a
     /// response may have been sent. The caller logs it.
     pub fn finish_refused(&mut self, mut exchange: Exchange, refusal: &Refusal) {
+        self.now = clock::monotonic();
         if exchange.reclaim().is_err() {
             return self.finish(exchange, End::Cut);
         }
@@ -40,7 +41,7 @@ impl Reactor {
         encode::error_response(&mut response, refusal.status(), refusal.reason(), &page, self.date.text());
         connection.outbound.push(&response);
         connection.phase = Phase::Flushing(End::Close);
-        self.deadlines.set(key, Wait::Send, clock::monotonic());
+        self.deadlines.set(key, Wait::Send, self.now);
         self.put_back(key, connection);
         self.flush(key);
     }

@@ -26,7 +26,6 @@ impl Request {
 
     fn clear(&mut self) {
         self.bytes.clear();
-        self.head.clear();
         self.body = Body::Empty;
         self.decoder = None;
         self.sink = Sink::default();

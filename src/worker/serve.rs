@@ -56,7 +56,7 @@ impl Server {
 
     /// Serves one request and gives its connection back to the reactor.
     pub fn serve(&mut self, py: Python<'_>, reactor: &mut Reactor, exchange: Exchange) -> Mood {
-        let started = clock::monotonic();
+        let started = reactor.now();
         self.slot.begin(exchange.method(), exchange.target(), exchange.peer(), started);
         self.count(py);
         let served = self.bridge.serve(py, exchange);

@@ -152,8 +152,14 @@ fn prepared<'py>(
     environ.set_item("QUERY_STRING", "")?;
     environ.set_item("SERVER_PROTOCOL", "HTTP/1.1")?;
     environ.set_item("SCRIPT_NAME", &facts.script_name)?;
+    // Every request sets these. That they stand here makes the dict large enough for them and the usual headers: a copy
+    // that has to grow costs more than all that is put into it.
+    environ.set_item("RAW_URI", "")?;
+    environ.set_item("PATH_INFO", "")?;
     match listener {
         ListenerName::Inet(host, port) => {
+            environ.set_item("REMOTE_ADDR", "")?;
+            environ.set_item("REMOTE_PORT", "")?;
             environ.set_item("SERVER_NAME", host)?;
             environ.set_item("SERVER_PORT", port.to_string())?;
         }

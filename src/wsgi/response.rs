@@ -46,6 +46,9 @@ pub enum Flaw {
     Short(u64),
 }
 
+/// A block of at most so many bytes goes out in one piece with what stands before it.
+const JOINED: usize = 2048;
+
 /// Buffers that outlive a response.
 #[derive(Default)]
 pub struct Scratch {
@@ -135,6 +138,12 @@ impl Response {
             Framing::Chunked if last => Framing::Nothing,
             other => other,
         });
+        if block.len() <= JOINED && size == block.len() {
+            // Copying it behind the head is cheaper than a second slice.
+            scratch.head.extend_from_slice(block);
+            scratch.head.extend_from_slice(tail);
+            return self.exchange.send(&scratch.head, b"", b"", !last, keep);
+        }
         if size < block.len() {
             return self.exchange.send_copied(&scratch.head, &block[..size]);
         }

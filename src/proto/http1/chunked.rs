@@ -85,7 +85,6 @@ impl Chunked {
         }
     }
 
-    /// Whether the body is complete.
     /// Data bytes of the current chunk that are announced and still to come.
     pub fn announced(&self) -> u64 {
         if let State::Data(left) = self.state { left } else { 0 }

@@ -1,7 +1,7 @@
 //! The syntax that a response must keep, whoever wrote it: field names, field values, status lines. Nothing that
 //! passes these checks can end a line, so an application cannot inject a header.
 
-use crate::proto::class::{self, VALUE};
+use crate::proto::class;
 
 #[cfg(test)]
 mod tests;
@@ -13,7 +13,8 @@ pub fn is_token(name: &[u8]) -> bool {
 
 /// Whether `value` may be sent as a field value (RFC 9110 section 5.5): SP, HTAB, 0x21-0x7E and 0x80-0xFF only.
 pub fn is_field_value(value: &[u8]) -> bool {
-    class::all(value, VALUE)
+    // Arithmetic instead of the table, for which the compiler has vector instructions; a test compares the two.
+    !value.iter().fold(false, |bad, &byte| bad | (byte < 0x20) & (byte != b'\t') | (byte == 0x7f))
 }
 
 /// `value` without the SP and HTAB around it, which are no part of a field value.

@@ -1,5 +1,7 @@
 //! What a response may and may not hold.
 
+use crate::proto::class;
+
 use super::{is_field_value, is_status, is_token};
 
 #[test]
@@ -19,6 +21,13 @@ fn values() {
     }
     for value in [&b"\0"[..], b"a\rb", b"a\nb", b"\r\n", b"\x7f", b"\x1f", b"\x0b"] {
         assert!(!is_field_value(value), "{value:?}");
+    }
+}
+
+#[test]
+fn the_arithmetic_for_values_agrees_with_the_table() {
+    for byte in 0..=255 {
+        assert_eq!(is_field_value(&[b'a', byte]), class::is(byte, class::VALUE), "{byte:#x}");
     }
 }
 
