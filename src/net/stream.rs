@@ -2,20 +2,39 @@
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::sys::fork;
 use crate::sys::socket::{self, Readiness};
 
-/// One accepted connection; closed when dropped. No call of it blocks, but for the two that wait.
+/// One accepted connection; ended when dropped. No call of it blocks, but for the two that wait.
 #[derive(Debug)]
 pub struct Stream {
     fd: OwnedFd,
+    /// Somebody else has a handle on the socket and goes on with it.
+    handed_over: AtomicBool,
+}
+
+/// A child process that the application forked may hold the socket open: without the shutdown the peer would not learn
+/// that the connection has ended. In such a child, the connection is the parent's and must be left alone.
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if !*self.handed_over.get_mut() && !fork::is_forked_child() {
+            socket::shutdown(self.fd.as_fd());
+        }
+    }
 }
 
 impl Stream {
     /// Wraps an accepted socket.
     pub fn plain(fd: OwnedFd) -> Self {
-        Self { fd }
+        Self { fd, handed_over: AtomicBool::new(false) }
+    }
+
+    /// Somebody else goes on with the socket: dropping this leaves the connection as it is.
+    pub fn hand_over(&self) {
+        self.handed_over.store(true, Ordering::Relaxed);
     }
 
     /// Appends at most `most` received bytes to `buffer`; 0 is the end of the stream.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::net::Stream;
 use crate::proto::http1::{Peer, Refusal, Scan, encode};
-use crate::reactor::body::{Body, Decoder};
+use crate::reactor::body::{Body, Decoder, StorageError};
 use crate::reactor::deadlines::Wait;
 use crate::reactor::outbound::Outbound;
 use crate::reactor::request::{HEAD_ROOM, Pool, Request};
@@ -217,7 +217,7 @@ impl Connection {
         request.bytes.shrink_to_fit();
         request.decoder = Some(decoder);
         if settings.stream_request_body {
-            request.body = Body::Stream;
+            request.body = Body::Stream(Vec::new());
             return Step::Ready(request);
         }
         self.read_body(request, settings)
@@ -310,8 +310,11 @@ impl Connection {
             let rest = &self.inbound[at..];
             let found =
                 decoder.next(rest, &settings.rules, settings.limit_request_body).map_err(Fault::Refused)?;
-            request.sink.push(&rest[found.data], &settings.spool).map_err(Fault::Storage)?;
             at += found.consumed;
+            if let Err(error) = request.sink.push(&rest[found.data], &settings.spool) {
+                self.inbound.drain(..at);
+                return Err(Fault::Storage(error, found.end));
+            }
             if found.end || found.consumed == 0 || at == self.inbound.len() {
                 break found.end;
             }
@@ -362,14 +365,22 @@ impl Connection {
 /// What stopped the decoding of a body.
 enum Fault {
     Refused(Refusal),
-    Storage(io::Error),
+    /// It cannot be kept; whether this was its end.
+    Storage(StorageError, bool),
 }
 
 impl Fault {
-    fn into_step(self, request: Box<Request>) -> Step {
+    fn into_step(self, mut request: Box<Request>) -> Step {
         match self {
             Self::Refused(refusal) => Step::Refuse(refusal, Some(request)),
-            Self::Storage(error) => Step::Close(Closed::Storage(error)),
+            Self::Storage(StorageError::NoFile(start), end) => {
+                request.body = if end { Body::Memory(start) } else { Body::Stream(start) };
+                if end {
+                    request.decoder = None;
+                }
+                Step::Ready(request)
+            }
+            Self::Storage(StorageError::Write(error), _) => Step::Close(Closed::Storage(error)),
         }
     }
 }

@@ -98,6 +98,11 @@ impl Exchange {
         self.connection.stream.as_fd()
     }
 
+    /// Whoever has a handle on the client's socket goes on with it when this exchange is over.
+    pub fn hand_over(&self) {
+        self.connection.stream.hand_over();
+    }
+
     /// Whether another request may follow on this connection, as far as the request and the service are concerned.
     pub fn may_persist(&self) -> bool {
         self.request.head.persist

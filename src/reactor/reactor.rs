@@ -13,7 +13,7 @@ use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
 use crate::net::Listener;
-use crate::proto::http1::Scan;
+use crate::proto::http1::{Refusal, Scan};
 use crate::reactor::accept::Accepting;
 use crate::reactor::connection::{Closed, Connection, End, Phase, Progress, Step};
 use crate::reactor::date::DateCache;
@@ -251,6 +251,10 @@ impl Reactor {
                 }
                 self.put_back(key, connection);
                 self.queue(key);
+            }
+            Step::Close(why @ Closed::Storage(_)) => {
+                self.notices.push(Notice::Closed(connection.peer, why));
+                self.send_page(key, connection, &Refusal::Internal);
             }
             Step::Close(why) => {
                 self.notices.push(Notice::Closed(connection.peer, why));

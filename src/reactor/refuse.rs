@@ -35,7 +35,8 @@ impl Reactor {
         self.send_page(key, connection, refusal);
     }
 
-    fn send_page(&mut self, key: usize, mut connection: Box<Connection>, refusal: &Refusal) {
+    /// Sends the server's own page, and nothing more on this connection.
+    pub(super) fn send_page(&mut self, key: usize, mut connection: Box<Connection>, refusal: &Refusal) {
         let mut response = Vec::new();
         let page = refusal.page();
         encode::error_response(&mut response, refusal.status(), refusal.reason(), &page, self.date.text());

@@ -1,6 +1,30 @@
 //! Making child processes the way CPython wants it done, and collecting those that ended.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Set in every process that is forked from one that called [`mark_children`].
+static FORKED_CHILD: AtomicBool = AtomicBool::new(false);
+
+/// From now on, whatever forks, [`is_forked_child`] is true in the child. To be called once a process.
+pub fn mark_children() {
+    extern "C" fn mark() {
+        FORKED_CHILD.store(true, Ordering::Relaxed);
+    }
+    // SAFETY: `mark` only stores to a static, which is allowed in the child of any fork.
+    unsafe { libc::pthread_atfork(None, None, Some(mark)) };
+}
+
+/// Whether this process was forked by the application: then the sockets are its parent's business.
+pub fn is_forked_child() -> bool {
+    FORKED_CHILD.load(Ordering::Relaxed)
+}
+
+/// Ends such a process without touching anything that it shares with its parent.
+pub fn leave_child(status: i32) -> ! {
+    // SAFETY: _exit(2) has no preconditions.
+    unsafe { libc::_exit(status) }
+}
 
 /// How a child process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -143,3 +143,9 @@ pub fn shutdown_write(socket: BorrowedFd<'_>) {
     // The peer may be gone already: then there is nobody to tell.
     let _ = nix::sys::socket::shutdown(socket.as_raw_fd(), nix::sys::socket::Shutdown::Write);
 }
+
+/// Ends the connection in both directions, whoever else holds a descriptor of it.
+pub fn shutdown(socket: BorrowedFd<'_>) {
+    // As above.
+    let _ = nix::sys::socket::shutdown(socket.as_raw_fd(), nix::sys::socket::Shutdown::Both);
+}

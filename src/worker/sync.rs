@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use super::serve::{Mood, Server};
 use super::setup::Setup;
 use crate::reactor::Reactor;
-use crate::sys::{clock, pipe};
+use crate::sys::{clock, fork, pipe};
 
 /// The bits of the descriptors that the reactor watches for this driver.
 const SIGNAL: usize = 0;
@@ -18,6 +18,7 @@ const LIFELINE: usize = 1;
 ///
 /// Errors: what a signal handler of the worker raised (`SystemExit`), and failures of the loop itself.
 pub fn run(py: Python<'_>, mut setup: Setup) -> PyResult<()> {
+    fork::mark_children();
     let (listeners, names) =
         std::mem::take(&mut setup.listeners).into_iter().map(|setup| (setup.listener, setup.name)).unzip();
     let mut reactor = Reactor::new(setup.reactor.clone(), listeners, setup.leaving.clone())?;

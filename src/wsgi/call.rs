@@ -1,5 +1,6 @@
 //! Calls the application for one exchange and carries its answer out, whatever way it ends.
 
+use pyo3::exceptions::PySystemExit;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
@@ -15,6 +16,7 @@ use super::sendfile::Sendable;
 use super::socket::ClientSocket;
 use crate::proto::http1::Refusal;
 use crate::reactor::{DateCache, End, Exchange};
+use crate::sys::fork;
 
 /// What one worker thread needs to call its application.
 pub struct Bridge {
@@ -116,9 +118,16 @@ impl Bridge {
     ) -> Result<(End, Option<Flaw>), Abort> {
         let py = responder.py();
         let start_response = self.callables.start_response.bind(py);
-        let iterable = self.application.bind(py).call1((environ, start_response))?;
+        let called = self.application.bind(py).call1((environ, start_response));
+        if fork::is_forked_child() {
+            leave_child(py, called.err());
+        }
+        let iterable = called?;
         let sent = self.send_all(responder, &iterable);
         let closed = close(&iterable);
+        if fork::is_forked_child() {
+            leave_child(py, closed.err());
+        }
         let sent = sent?;
         closed?;
         Ok(sent)
@@ -142,6 +151,9 @@ impl Bridge {
             }
         } else if !self.send_file(responder, iterable)? {
             for block in iterable.try_iter()? {
+                if fork::is_forked_child() {
+                    leave_child(py, block.err());
+                }
                 responder.block(py, &block?, false)?;
             }
         }
@@ -156,6 +168,23 @@ impl Bridge {
         responder.file(file.offset, file.left, || file.open())?;
         Ok(true)
     }
+}
+
+/// The application forked, and its child came back here instead of ending: it must neither answer in its parent's place
+/// nor become a second worker.
+fn leave_child(py: Python<'_>, error: Option<PyErr>) -> ! {
+    let status = match error {
+        Some(error) if error.is_instance_of::<PySystemExit>(py) => {
+            let code = error.value(py).getattr("code").and_then(|code| code.extract::<Option<i32>>());
+            code.map_or(1, Option::unwrap_or_default)
+        }
+        Some(error) => {
+            error.print(py);
+            1
+        }
+        None => 0,
+    };
+    fork::leave_child(status)
 }
 
 /// Calls the iterable's `close`, if it has one (PEP 3333). Lists and tuples have none.

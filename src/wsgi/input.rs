@@ -59,8 +59,8 @@ impl Input {
             }
             Body::Memory(bytes) => Source::Bytes { bytes: PyBytes::new(py, &bytes).unbind(), at: 0 },
             Body::File(file, length) => Source::File { file, at: 0, length },
-            Body::Stream => {
-                Source::Stream { responder: responder.clone_ref(py), buffer: Vec::new(), at: 0, ended: false }
+            Body::Stream(start) => {
+                Source::Stream { responder: responder.clone_ref(py), buffer: start, at: 0, ended: false }
             }
         };
         Self::of(py, source).map(Some)

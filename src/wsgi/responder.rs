@@ -190,10 +190,10 @@ impl Responder {
         Ok(response.exchange().socket().try_clone_to_owned()?)
     }
 
-    /// The connection ends with this request.
-    pub fn force_close(&self) {
+    /// The application goes on with the socket: for the server the connection ends with this request.
+    pub fn hand_over(&self) {
         if let Some(response) = &mut self.lock().response {
-            response.force_close();
+            response.hand_over();
         }
     }
 

@@ -98,9 +98,10 @@ impl Response {
         self.dropped_body
     }
 
-    /// The connection ends with this response, whatever the headers say.
-    pub fn force_close(&mut self) {
+    /// The application goes on with the socket: for the server the connection ends with this response.
+    pub fn hand_over(&mut self) {
         self.close = true;
+        self.exchange.hand_over();
     }
 
     /// Sends one block. The head goes out with the first block that is not empty. `last` promises that no other

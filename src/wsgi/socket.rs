@@ -46,7 +46,7 @@ impl ClientSocket {
     fn __getattr__<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
         let socket = self.socket(py)?;
         if !HARMLESS.contains(&name) {
-            self.responder.get().force_close();
+            self.responder.get().hand_over();
             // Gunicorn's sockets block; the server's own calls never do, whatever this says.
             socket.call_method1("setblocking", (true,))?;
         }
