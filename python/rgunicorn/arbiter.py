@@ -182,6 +182,9 @@ class Arbiter:
         """The life of a worker process, from the fork to SystemExit."""
         # Until `init_signals`. Without a handler TTIN and TTOU would stop the process.
         self._hold_signals(ignored=(signal.SIGTTIN, signal.SIGTTOU))
+        # Blocked since the fork: the files that it was forked with may have been renamed already.
+        signal.signal(signal.SIGUSR1, lambda number, frame: self.log.reopen_files())
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR1])
         worker.pid = os.getpid()
         for listener in self._superseded():
             listener.close()

@@ -3,6 +3,9 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+#[cfg(feature = "python")]
+use nix::sys::signal::Signal;
+
 /// Set in every process that is forked from one that called [`mark_children`].
 static FORKED_CHILD: AtomicBool = AtomicBool::new(false);
 
@@ -67,9 +70,9 @@ pub enum Side {
 
 /// Forks with CPython's before and after calls, so that its locks and `os.register_at_fork` callbacks are
 /// looked after. No signal reaches the child before `prepare_child` has run there, which is where inherited
-/// handlers are undone. Fails as fork(2) does.
+/// handlers are undone, and `held` none before the child unblocks it. Fails as fork(2) does.
 #[cfg(feature = "python")]
-pub fn fork(_attached: pyo3::Python<'_>, prepare_child: impl FnOnce()) -> io::Result<Side> {
+pub fn fork(_attached: pyo3::Python<'_>, held: Signal, prepare_child: impl FnOnce()) -> io::Result<Side> {
     use nix::sys::signal::{SigSet, SigmaskHow};
     use pyo3::ffi;
 
@@ -84,7 +87,10 @@ pub fn fork(_attached: pyo3::Python<'_>, prepare_child: impl FnOnce()) -> io::Re
     if pid == 0 {
         prepare_child();
     }
-    if let Ok(mask) = mask {
+    if let Ok(mut mask) = mask {
+        if pid == 0 {
+            mask.add(held);
+        }
         let _ = mask.thread_set_mask();
     }
     match pid {
