@@ -102,7 +102,6 @@ def test_hooks_of_a_file_are_taken_by_their_arity(project: Project) -> None:
     project.write(
         "gunicorn.conf.py",
         "def post_fork(server: object, worker: object) -> int: return 1\n"
-        "def post_request(worker, req, *args): pass\n"
         "when_ready = 'app.ready'\n"
         "class Hooks:\n    def exit(self, server): pass\n"
         "on_exit = Hooks().exit\n",
