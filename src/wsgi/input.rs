@@ -156,6 +156,7 @@ impl Source {
             }
             Self::Stream { responder, buffer, at, ended } => {
                 while !*ended && buffer.len() - *at < size {
+                    buffer.drain(..std::mem::take(at));
                     *ended = responder.get().read_body(py, buffer)?;
                 }
                 Ok(take(py, buffer, at, size))
@@ -178,6 +179,7 @@ impl Source {
                     if *ended || searched >= size {
                         break searched;
                     }
+                    buffer.drain(..std::mem::take(at));
                     *ended = responder.get().read_body(py, buffer)?;
                 }
             }
