@@ -37,6 +37,11 @@ impl Stream {
         self.handed_over.store(true, Ordering::Relaxed);
     }
 
+    /// Whether somebody else may go on with the socket.
+    pub fn is_handed_over(&self) -> bool {
+        self.handed_over.load(Ordering::Relaxed)
+    }
+
     /// Appends at most `most` received bytes to `buffer`; 0 is the end of the stream.
     pub fn receive(&self, buffer: &mut Vec<u8>, most: usize) -> io::Result<usize> {
         socket::receive(self.fd.as_fd(), buffer, most)

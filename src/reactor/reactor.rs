@@ -254,7 +254,7 @@ impl Reactor {
             }
             Step::Close(why @ Closed::Storage(_)) => {
                 self.notices.push(Notice::Closed(connection.peer, why));
-                self.send_page(key, connection, &Refusal::Internal);
+                self.send_page(key, connection, &Refusal::Internal, false);
             }
             Step::Close(why) => {
                 self.notices.push(Notice::Closed(connection.peer, why));
@@ -335,7 +335,8 @@ impl Reactor {
     /// Everything is sent: the connection ends. Where the peer may still be sending, closing at once could destroy
     /// the response before the peer has read it (RFC 9112, section 9.6).
     fn close(&mut self, key: usize, mut connection: Box<Connection>, lingers: bool) {
-        if !lingers && connection.inbound.is_empty() && !connection.readable {
+        let quiet = !lingers && connection.inbound.is_empty() && !connection.readable;
+        if quiet || connection.stream.is_handed_over() {
             return self.remove(key);
         }
         connection.stream.shutdown_write();

@@ -262,7 +262,7 @@ impl Response {
             return framing;
         }
         match declared.content_length {
-            _ if self.exchange.is_head_request() || !declared.has_body() => Framing::Nothing,
+            _ if self.exchange.request.is_head() || !declared.has_body() => Framing::Nothing,
             // A tunnel (RFC 9110, section 9.3.6): whatever follows is its content.
             _ if self.is_tunnel(declared) => Framing::UntilClose,
             Some(length) => Framing::Length(length),
