@@ -16,11 +16,11 @@ pub struct Stream {
     handed_over: AtomicBool,
 }
 
-/// A child process that the application forked may hold the socket open: without the shutdown the peer would not learn
-/// that the connection has ended. In such a child, the connection is the parent's and must be left alone.
+/// A process that the application has forked may hold the socket open: without the shutdown the peer would not learn that
+/// the connection has ended. In such a process, the connection is the parent's and must be left alone.
 impl Drop for Stream {
     fn drop(&mut self) {
-        if !*self.handed_over.get_mut() && !fork::is_forked_child() {
+        if fork::has_forked() && !*self.handed_over.get_mut() && !fork::is_forked_child() {
             socket::shutdown(self.fd.as_fd());
         }
     }

@@ -6,21 +6,31 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[cfg(feature = "python")]
 use nix::sys::signal::Signal;
 
-/// Set in every process that is forked from one that called [`mark_children`].
-static FORKED_CHILD: AtomicBool = AtomicBool::new(false);
+/// Set in this process once it has forked, and in every process that was forked from it.
+static HAS_FORKED: AtomicBool = AtomicBool::new(false);
+static IS_CHILD: AtomicBool = AtomicBool::new(false);
 
-/// From now on, whatever forks, [`is_forked_child`] is true in the child. To be called once a process.
-pub fn mark_children() {
-    extern "C" fn mark() {
-        FORKED_CHILD.store(true, Ordering::Relaxed);
+/// From now on, whatever forks, [`has_forked`] is true in the parent and [`is_forked_child`] in the child. To be called
+/// once a process.
+pub fn watch() {
+    extern "C" fn in_parent() {
+        HAS_FORKED.store(true, Ordering::Relaxed);
     }
-    // SAFETY: `mark` only stores to a static, which is allowed in the child of any fork.
-    unsafe { libc::pthread_atfork(None, None, Some(mark)) };
+    extern "C" fn in_child() {
+        IS_CHILD.store(true, Ordering::Relaxed);
+    }
+    // SAFETY: both only store to a static, which is allowed around any fork.
+    unsafe { libc::pthread_atfork(None, Some(in_parent), Some(in_child)) };
+}
+
+/// Whether the application has forked: its children may hold descriptors of this process.
+pub fn has_forked() -> bool {
+    HAS_FORKED.load(Ordering::Relaxed)
 }
 
 /// Whether this process was forked by the application: then the sockets are its parent's business.
 pub fn is_forked_child() -> bool {
-    FORKED_CHILD.load(Ordering::Relaxed)
+    IS_CHILD.load(Ordering::Relaxed)
 }
 
 /// Ends such a process without touching anything that it shares with its parent.

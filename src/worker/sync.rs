@@ -18,7 +18,7 @@ const LIFELINE: usize = 1;
 ///
 /// Errors: what a signal handler of the worker raised (`SystemExit`), and failures of the loop itself.
 pub fn run(py: Python<'_>, mut setup: Setup) -> PyResult<()> {
-    fork::mark_children();
+    fork::watch();
     let (listeners, names) =
         std::mem::take(&mut setup.listeners).into_iter().map(|setup| (setup.listener, setup.name)).unzip();
     let mut reactor = Reactor::new(setup.reactor.clone(), listeners, setup.leaving.clone())?;
