@@ -32,7 +32,7 @@ pub struct Record<'a> {
     pub process: u32,
     /// A header that the application set, by its name.
     pub response_header: &'a dyn Fn(&str) -> Option<Vec<u8>>,
-    /// A variable of the environ, by its name.
+    /// A variable of the environ, by its name in any case.
     pub variable: &'a dyn Fn(&str) -> Option<Vec<u8>>,
 }
 

@@ -3,6 +3,7 @@
 
 use pyo3::exceptions::PySystemExit;
 use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
 
 use super::access::AccessLog;
 use super::journal::Journal;
@@ -108,10 +109,7 @@ impl Server {
 
     fn log_access(&mut self, py: Python<'_>, served: &Served, started: u64) {
         let Some(access) = &mut self.access else { return };
-        let variable = |name: &str| {
-            let value = served.environ.as_ref()?.bind(py).get_item(name).ok()??;
-            Some(value.str().ok()?.to_string_lossy().into_owned().into_bytes())
-        };
+        let variable = |name: &str| environ_variable(served.environ.as_ref()?.bind(py), name);
         let bridge = &self.bridge;
         access.add(Record {
             request: Some(&served.exchange.request),
@@ -168,4 +166,13 @@ impl Server {
             None => Ok(()),
         }
     }
+}
+
+/// A variable of an environ as text, by its name in any case.
+fn environ_variable(environ: &Bound<'_, PyDict>, name: &str) -> Option<Vec<u8>> {
+    let is_wanted = |key: &Bound<'_, PyAny>| {
+        key.cast::<PyString>().is_ok_and(|key| key.to_string_lossy().eq_ignore_ascii_case(name))
+    };
+    let (_, value) = environ.iter().find(|(key, _)| is_wanted(key))?;
+    Some(value.str().ok()?.to_string_lossy().into_owned().into_bytes())
 }
