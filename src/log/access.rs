@@ -87,7 +87,7 @@ impl Record<'_> {
                 append_or_dash(out, self.request.and_then(|request| last_field(request, name.as_bytes())));
             }
             Atom::RequestLine | Atom::Method | Atom::Path | Atom::Query | Atom::Protocol => {
-                match self.request {
+                match self.request.filter(|request| !request.head.method.is_empty()) {
                     Some(request) => append_request_part(out, request, atom),
                     None => out.push(b'-'),
                 }
