@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -238,3 +240,61 @@ def test_a_streamed_body_does_not_stay_in_memory(serve: Serve) -> None:
         connection.send(bytes(size - (at + len(block))))
         assert connection.read_response().body == str(size).encode()
     assert peak - before < 10_000_000
+
+
+# An application that takes its time
+
+FIFO = """
+def app(environ, start_response):
+    start_response("200 OK", [])
+    yield from [b"x" * 100] * 5
+    with open("fifo") as fifo:
+        yield fifo.read().encode()
+"""
+
+
+def switches(pid: int) -> int:
+    """How often the threads of a process have gone to sleep."""
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    found = (
+        re.search(r"^voluntary_ctxt_switches:\s+(\d+)", (t / "status").read_text(), re.M) for t in threads
+    )
+    return sum(int(match[1]) for match in found if match)
+
+
+def test_nothing_wakes_up_while_the_application_sleeps_in_the_middle_of_its_response(serve: Serve) -> None:
+    server = serve("app:app", source=FIFO)
+    os.mkfifo(server.directory / "fifo")
+    worker = server.worker()
+
+    def is_quiet() -> bool:
+        before = switches(worker)
+        time.sleep(0.3)
+        return switches(worker) - before < 10
+
+    with server.connect() as connection:
+        connection.send(get())
+        connection.read_head()
+        wait_for(is_quiet, "a worker at rest", 5)
+        (server.directory / "fifo").write_text("end")
+        assert connection.read_to(b"0\r\n\r\n").endswith(b"3\r\nend\r\n0\r\n\r\n")
+    (server.directory / "fifo").unlink()
+
+
+# Many spellings
+
+JOINED = """
+def app(environ, start_response):
+    body = environ.get("HTTP_X_MIXED", "").encode()
+    start_response("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+"""
+
+
+def test_spellings_of_a_header_are_joined_however_many_have_been_seen(serve: Serve) -> None:
+    server = serve("app:app", source=JOINED)
+    with server.connect() as connection:
+        assert connection.request(get(b"x-mixed: 0\r\n")).body == b"0"
+        for hundred in range(10):
+            connection.request(get(b"".join(b"X-%d-%d: 1\r\n" % (hundred, at) for at in range(90))))
+        assert connection.request(get(b"X-Mixed: 1\r\nx-mixed: 2\r\nX-mixed: 3\r\n")).body == b"1,2,3"

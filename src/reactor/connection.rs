@@ -140,8 +140,11 @@ impl Connection {
     fn read_head(&mut self, mut scan: Scan, pool: &mut Pool, settings: &ReactorSettings) -> Step {
         let mut request = pool.take();
         let mut progress = Progress::None;
-        if !self.inbound.is_empty() {
-            request.bytes.extend_from_slice(&std::mem::take(&mut self.inbound));
+        let begun = std::mem::take(&mut self.inbound);
+        if begun.len() > HEAD_ROOM {
+            request.bytes = begun;
+        } else {
+            request.bytes.extend_from_slice(&begun);
         }
         loop {
             if !request.bytes.is_empty() {
@@ -160,12 +163,16 @@ impl Connection {
                 Err(error) => return Step::Close(closed(error, request.bytes.is_empty())),
             }
         }
-        // An exact copy: a client that sends its head slowly costs what it has sent.
-        self.inbound = request.bytes.as_slice().to_vec();
+        // A client that sends its head slowly costs what it has sent, in memory (an exact copy) and in time (a long
+        // beginning is not copied for each byte that follows).
+        self.inbound = match request.bytes.len() {
+            ..=HEAD_ROOM => request.bytes.as_slice().to_vec(),
+            _ => std::mem::take(&mut request.bytes),
+        };
         pool.give(request);
         self.phase = Phase::Head(scan);
-        let fresh = self.requests == 0;
-        Step::Wait(if fresh || !self.inbound.is_empty() { Wait::Head } else { Wait::Idle }, progress)
+        let waits_for_first = self.requests == 0;
+        Step::Wait(if waits_for_first || !scan.is_idle() { Wait::Head } else { Wait::Idle }, progress)
     }
 
     /// The head is complete: `length` bytes of `request.bytes`.

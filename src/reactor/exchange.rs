@@ -228,6 +228,7 @@ impl Exchange {
     pub(super) fn reclaim(&mut self) -> io::Result<()> {
         if std::mem::take(&mut self.lent) {
             self.connection.outbound = self.common.understudy.take_back()?;
+            self.connection.outbound.release();
         }
         Ok(())
     }

@@ -26,6 +26,9 @@ use crate::reactor::settings::ReactorSettings;
 use crate::reactor::understudy::Understudy;
 use crate::sys::clock;
 
+#[cfg(test)]
+mod tests;
+
 pub(super) enum Slot {
     Here(Box<Connection>),
     /// An [`Exchange`] holds it.
