@@ -250,11 +250,7 @@ impl Connection {
         loop {
             if !self.inbound.is_empty() {
                 match self.decode(&mut request, settings) {
-                    Ok(true) => {
-                        request.decoder = None;
-                        request.body = std::mem::take(&mut request.sink).into_body();
-                        return Step::Ready(request);
-                    }
+                    Ok(true) => return complete(request),
                     Ok(false) => {}
                     Err(fault) => return fault.into_step(request),
                 }
@@ -269,9 +265,7 @@ impl Connection {
                     progress = Progress::Some;
                     budget = budget.saturating_sub(count);
                     if matches!(request.decoder, Some(Decoder::Length(0))) {
-                        request.decoder = None;
-                        request.body = std::mem::take(&mut request.sink).into_body();
-                        return Step::Ready(request);
+                        return complete(request);
                     }
                 }
                 Ok(None) => self.readable = false,
@@ -367,6 +361,13 @@ impl Connection {
             Err(error) => Err(error),
         }
     }
+}
+
+/// The body is there.
+fn complete(mut request: Box<Request>) -> Step {
+    request.decoder = None;
+    request.body = std::mem::take(&mut request.sink).into_body();
+    Step::Ready(request)
 }
 
 /// What stopped the decoding of a body.
