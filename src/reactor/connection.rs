@@ -9,6 +9,7 @@ use crate::net::Stream;
 use crate::proto::http1::{Peer, Refusal, Scan, encode};
 use crate::reactor::body::{Body, Decoder, StorageError};
 use crate::reactor::deadlines::Wait;
+use crate::reactor::notice::Closed;
 use crate::reactor::outbound::Outbound;
 use crate::reactor::request::{HEAD_ROOM, Pool, Request};
 use crate::reactor::settings::ReactorSettings;
@@ -57,19 +58,6 @@ pub(super) enum Step {
 pub(super) enum Progress {
     Some,
     None,
-}
-
-/// Why a connection ends without an answer.
-#[derive(Debug)]
-pub enum Closed {
-    /// The peer closed it between two requests.
-    Idle,
-    /// The peer closed it within a request.
-    Premature,
-    /// The socket failed.
-    Failed(io::Error),
-    /// The body could not be stored.
-    Storage(io::Error),
 }
 
 /// An accepted connection.
@@ -160,7 +148,7 @@ impl Connection {
             match self.receive(&mut request.bytes, HEAD_ROOM) {
                 Ok(Some(_)) => progress = Progress::Some,
                 Ok(None) => break,
-                Err(error) => return Step::Close(closed(error, request.bytes.is_empty())),
+                Err(error) => return Step::Close(Closed::of(error, request.bytes.is_empty())),
             }
         }
         // A client that sends its head slowly costs what it has sent, in memory (an exact copy) and in time (a long
@@ -269,7 +257,7 @@ impl Connection {
                     }
                 }
                 Ok(None) => self.readable = false,
-                Err(error) => return Step::Close(closed(error, false)),
+                Err(error) => return Step::Close(Closed::of(error, false)),
             }
         }
     }
@@ -390,13 +378,5 @@ impl Fault {
             }
             Self::Storage(StorageError::Write(error), _) => Step::Close(Closed::Storage(error)),
         }
-    }
-}
-
-fn closed(error: io::Error, between_requests: bool) -> Closed {
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof if between_requests => Closed::Idle,
-        io::ErrorKind::UnexpectedEof => Closed::Premature,
-        _ => Closed::Failed(error),
     }
 }

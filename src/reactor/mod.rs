@@ -18,11 +18,11 @@ mod spool;
 mod understudy;
 
 pub use body::Body;
-pub use connection::{Closed, End};
+pub use connection::End;
 pub use date::DateCache;
 pub use deadlines::Wait;
 pub use exchange::{BodyError, Exchange};
-pub use notice::Notice;
+pub use notice::{Closed, Notice};
 pub use outbound::Payload;
 pub use reactor::Reactor;
 pub use request::Request;

@@ -4,7 +4,6 @@ use std::io;
 use std::net::SocketAddr;
 
 use crate::proto::http1::Refusal;
-use crate::reactor::connection::Closed;
 use crate::reactor::deadlines::Wait;
 use crate::reactor::request::Request;
 
@@ -26,4 +25,28 @@ pub enum Notice {
     Silent(Option<SocketAddr>, Wait),
     /// No connection can be accepted for a while: descriptors or memory have run out.
     Exhausted(io::Error),
+}
+
+/// Why a connection ends without an answer.
+#[derive(Debug)]
+pub enum Closed {
+    /// The peer closed it between two requests.
+    Idle,
+    /// The peer closed it within a request.
+    Premature,
+    /// The socket failed.
+    Failed(io::Error),
+    /// The body could not be stored.
+    Storage(io::Error),
+}
+
+impl Closed {
+    /// What the failure of a read means. `between_requests`: nothing of a request had come.
+    pub(super) fn of(error: io::Error, between_requests: bool) -> Self {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof if between_requests => Self::Idle,
+            io::ErrorKind::UnexpectedEof => Self::Premature,
+            _ => Self::Failed(error),
+        }
+    }
 }
