@@ -298,3 +298,49 @@ def test_spellings_of_a_header_are_joined_however_many_have_been_seen(serve: Ser
         for hundred in range(10):
             connection.request(get(b"".join(b"X-%d-%d: 1\r\n" % (hundred, at) for at in range(90))))
         assert connection.request(get(b"X-Mixed: 1\r\nx-mixed: 2\r\nX-mixed: 3\r\n")).body == b"1,2,3"
+
+
+# What is left behind
+
+BYTES = """
+import gc, weakref
+
+class Block(bytes):
+    def __del__(self):
+        try:
+            self.write(b"from the grave")
+        except Exception:
+            pass
+
+class File:
+    def read(self, size):
+        return b""
+
+def app(environ, start_response):
+    if environ["PATH_INFO"] == "/cycle":
+        file = File()
+        file.wrapper = environ["wsgi.file_wrapper"](file)
+        trace = weakref.ref(file)
+        del file
+        gc.collect()
+        start_response("200 OK", [("Content-Length", "5")])
+        return [b"alive" if trace() else b"freed"]
+    write = start_response("200 OK", [("Content-Length", str(20 << 20))])
+
+    def blocks():
+        for _ in range(20):
+            block = Block(1 << 20)
+            block.write = write
+            yield block
+    return blocks()
+"""
+
+
+def test_a_block_may_run_code_when_it_is_dropped(serve: Serve) -> None:
+    with serve("app:app", source=BYTES).connect() as connection:
+        assert len(connection.request(get()).body) == 20 << 20
+        connection.assert_open_at("/cycle")
+
+
+def test_a_file_that_refers_to_its_wrapper_is_collected(serve: Serve) -> None:
+    assert serve("app:app", source=BYTES).get("/cycle").body == b"freed"

@@ -1,6 +1,7 @@
 //! `wsgi.file_wrapper` (PEP 3333): an iterable over a file, which the server can send without reading it.
 
 use pyo3::exceptions::{PyIndexError, PyStopIteration};
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 
@@ -33,6 +34,11 @@ impl FileWrapper {
 
     fn __getitem__(&self, py: Python<'_>, _index: Py<PyAny>) -> PyResult<Py<PyAny>> {
         self.block(py)?.ok_or_else(|| PyIndexError::new_err(()))
+    }
+
+    /// A file that refers to its wrapper makes a cycle, which the garbage collector must see.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.filelike)
     }
 
     fn __iter__(this: Py<Self>) -> Py<Self> {

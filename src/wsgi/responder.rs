@@ -14,7 +14,7 @@ use super::os_error::os_error;
 use super::response::{Flaw, Response, Scratch};
 use super::start_response::{Declared, encode_hints};
 use crate::proto::http1::Refusal;
-use crate::reactor::{BodyError, End, Exchange};
+use crate::reactor::{BodyError, End, Exchange, Payload};
 
 /// One response and what the application has said of it. Made once and used for one request after the other, as long
 /// as no application keeps one of its callables beyond the request.
@@ -127,7 +127,13 @@ impl Responder {
             return Err(undeclared().into());
         }
         let date = date.as_ref().expect("installed with the response");
-        let keep = || Box::new(PyBackedBytes::from(block.clone())) as _;
+        let keep = || -> Payload {
+            // The end of a subclass's object may run the application's code, which must not happen under the lock.
+            match block.is_exact_instance_of::<PyBytes>() {
+                true => Box::new(PyBackedBytes::from(block.clone())),
+                false => Box::new(block.as_bytes().to_vec()),
+            }
+        };
         response.write(declared, scratch, date, block.as_bytes(), last, keep)?;
         if response.exchange_mut().is_full()? {
             drop(live);
