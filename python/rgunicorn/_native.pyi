@@ -15,6 +15,7 @@ __all__ = [
     "Responder",
     "SettingSpec",
     "Slot",
+    "note_fork",
     "parse_command_line",
     "run_arbiter",
     "run_sync",
@@ -83,6 +84,7 @@ class Listener:
 
 # worker and wsgi
 
+def note_fork() -> None: ...
 def run_sync(worker: Any) -> None: ...
 
 @final

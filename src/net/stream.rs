@@ -4,6 +4,7 @@ use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use crate::sys::fork;
 use crate::sys::socket::{self, Readiness};
 
 /// One accepted connection; closed when dropped. No call of it blocks, but for the two that wait.
@@ -46,6 +47,14 @@ impl Stream {
     /// Waits until something can be sent; `false` when `timeout` passed first.
     pub fn wait_writable(&self, timeout: Option<Duration>) -> io::Result<bool> {
         socket::wait(self.fd.as_fd(), Readiness::Write, timeout)
+    }
+
+    /// To be called before the last use ends: lets the peer see the end although processes that the application has
+    /// forked may hold copies of the socket for as long as they live.
+    pub fn end(&self) {
+        if fork::has_forked() {
+            self.shutdown_write();
+        }
     }
 
     /// Tells the peer that nothing more will come.

@@ -22,7 +22,7 @@ pub use connection::{Closed, End};
 pub use date::DateCache;
 pub use deadlines::Wait;
 pub use exchange::{BodyError, Exchange};
-pub use notice::Notice;
+pub use notice::{Notice, Rest};
 pub use outbound::Payload;
 pub use reactor::Reactor;
 pub use request::Request;

@@ -1,6 +1,7 @@
 //! Making child processes the way CPython wants it done, and collecting those that ended.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How a child process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,19 @@ pub fn reap() -> Option<(i32, Exit, i32)> {
             return None;
         }
     }
+}
+
+/// This process has forked another that may still live, with a copy of each of its descriptors.
+static HAS_FORKED: AtomicBool = AtomicBool::new(false);
+
+/// To be called after a fork, in the parent.
+pub fn note_fork() {
+    HAS_FORKED.store(true, Ordering::Relaxed);
+}
+
+/// Another process may hold copies of this one's sockets: closing one here does not end its connection.
+pub fn has_forked() -> bool {
+    HAS_FORKED.load(Ordering::Relaxed)
 }
 
 /// Which side of a fork this is.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from rgunicorn import _native
 from rgunicorn.workers.base import Worker
 
@@ -27,4 +29,5 @@ class SyncWorker(Worker):
 
     def run(self) -> None:
         """Serves until `alive` is false."""
+        os.register_at_fork(after_in_parent=_native.note_fork)
         _native.run_sync(self)
