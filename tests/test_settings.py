@@ -222,6 +222,12 @@ def test_the_check_finds_what_would_stop_the_start(project: Project) -> None:
             " (worker_class from -k/--worker-class on the command line)",
         ),
         (
+            ["-k", "egg:nosuch#some"],
+            "class uri 'egg:nosuch#some' invalid or not found: 'nosuch' is not installed to look up 'some' in"
+            " (worker_class from -k/--worker-class on the command line)",
+        ),
+        (["-b", "unix:"], "'unix:' names no path. (bind from -b/--bind on the command line)"),
+        (
             ["--threads", "2"],
             "worker class 'gthread' is not part of this version of rgunicorn; available: sync"
             " (threads from --threads on the command line)",

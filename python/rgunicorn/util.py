@@ -62,7 +62,11 @@ def parse_address(netloc: str, default_port: str = DEFAULT_PORT) -> Address:
     """What one entry of the setting `bind` names. Raises RuntimeError."""
     unix = re.match(r"unix:(//)?", netloc)
     if unix:
-        return netloc[unix.end() :]
+        path = netloc[unix.end() :]
+        if not path:
+            # The kernel would choose a name that nobody knows.
+            raise RuntimeError(f"{netloc!r} names no path.")
+        return path
     if netloc.startswith("fd://"):
         raise RuntimeError(f"{netloc!r}: inherited sockets are not part of this version of rgunicorn")
     host, port = _host_and_port(netloc.removeprefix("tcp://"), default_port)
@@ -96,6 +100,8 @@ def load_class(uri: str | type, section: str = "gunicorn.workers") -> Any:
         raise RuntimeError(f"{missing}; available: {available}")
     try:
         return _named_class(uri, section)
+    except _NoEntryPoint as error:
+        raise RuntimeError(f"class uri {uri!r} invalid or not found: {error}") from None
     except Exception:
         raise RuntimeError(
             f"class uri {uri!r} invalid or not found: \n\n[{traceback.format_exc()}]"
@@ -113,11 +119,19 @@ def _named_class(uri: str, section: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
+class _NoEntryPoint(ImportError):
+    """Nothing is installed under that name."""
+
+
 def _entry_point(distribution: str, section: str, name: str) -> Any:
-    for entry in importlib.metadata.distribution(distribution).entry_points:
+    try:
+        entries = importlib.metadata.distribution(distribution).entry_points
+    except importlib.metadata.PackageNotFoundError:
+        raise _NoEntryPoint(f"{distribution!r} is not installed to look up {name!r} in") from None
+    for entry in entries:
         if entry.group == section and entry.name == name:
             return entry.load()
-    raise ImportError(f"Entry point {(section, name)!r} not found")
+    raise _NoEntryPoint(f"Entry point {(section, name)!r} not found")
 
 
 def import_app(uri: str) -> Callable[..., Any]:
