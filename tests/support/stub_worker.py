@@ -14,6 +14,8 @@ class StubWorker(Worker):
 
     def run(self) -> None:
         """Serves until `alive` is false or the arbiter is gone."""
+        # It watches nothing: having one is how tests see that the application is loaded.
+        self.sign = select.epoll()
         sockets = [socket.socket(fileno=os.dup(listener.fileno())) for listener in self.sockets]
         while self.alive:
             watched: list[socket.socket | int] = [*sockets, self.PIPE[0], self.lifeline]
