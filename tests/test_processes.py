@@ -191,3 +191,23 @@ def test_an_exit_of_the_application_ends_its_worker_alone(status: str, serve: Se
         connection.read_to_end()
     wait_for(lambda: server.booted() and old not in server.workers(), "a replacement")
     assert server.get().status == 200
+
+
+# Values
+
+
+@pytest.mark.ours("Gunicorn raises on some of them")
+def test_odd_values_of_a_file_do_not_keep_workers_from_serving(serve: Serve) -> None:
+    config = f"""
+loglevel = None
+accesslog = "-"
+access_log_format = None
+secure_scheme_headers = {{"X-PROTOCOL": 1}}
+umask = graceful_timeout = backlog = {2**63 - 1}
+"""
+    server = serve("views:app", config=config)
+    with server.connect() as kept:
+        kept.assert_open_at("/hello")
+        server.kill(signal.SIGHUP)
+        kept.read_to_end()
+    wait_for(lambda: '"GET /hello HTTP/1.1" 200 6' in server.stdout(), "the access log")

@@ -44,7 +44,7 @@ class Logger:
 
     def setup(self, cfg: Any) -> None:
         """Sets levels and handlers from the configuration. RuntimeError: a file cannot be written."""
-        self.loglevel = self.LOG_LEVELS.get(cfg.loglevel.lower(), logging.INFO)
+        self.loglevel = self.LOG_LEVELS.get((cfg.loglevel or "info").lower(), logging.INFO)
         self.error_log.setLevel(self.loglevel)
         self.access_log.setLevel(logging.INFO)
         self._set_handler(self.error_log, cfg.errorlog, logging.Formatter(self.error_fmt, self.datefmt))

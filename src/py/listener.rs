@@ -46,11 +46,11 @@ impl Listener {
 
 #[pymethods]
 impl Listener {
-    /// Listens on `(host, port)`, or on the path of a Unix socket whose file is made under `umask`. As listen(2) cuts
-    /// `backlog` to the system's limit, so any number will do. Raises OSError.
+    /// Listens on `(host, port)`, or on the path of a Unix socket whose file is made under `umask`. Any number will
+    /// do: listen(2) cuts `backlog` to the system's limit, and umask(2) takes the bits that it knows. Raises OSError.
     #[staticmethod]
-    fn bind(address: Bind, backlog: u64, umask: u32, reuse_port: bool) -> PyResult<Self> {
-        let backlog = i32::try_from(backlog).unwrap_or(i32::MAX);
+    fn bind(address: Bind, backlog: u64, umask: u64, reuse_port: bool) -> PyResult<Self> {
+        let (backlog, umask) = (i32::try_from(backlog).unwrap_or(i32::MAX), (umask & 0o7777) as u32);
         let listener = match address {
             Bind::Inet(host, port) => {
                 resolve(&host, port).and_then(|address| net::Listener::tcp(address, backlog, reuse_port))

@@ -100,6 +100,6 @@ impl Driver {
 
 /// How long a leaving worker may still wait.
 fn time_left(leaving_since: Option<u64>, graceful_timeout: u64) -> Option<Duration> {
-    let until = leaving_since? + graceful_timeout;
+    let until = leaving_since?.saturating_add(graceful_timeout);
     Some(Duration::from_nanos(until.saturating_sub(clock::monotonic())))
 }
