@@ -45,6 +45,18 @@ def app(environ, start_response):
     return iter([str(child).encode()])
 """
 
+FORKED_EXIT = """
+import os, sys
+
+def app(environ, start_response):
+    child = os.fork()
+    if child == 0:
+        sys.exit(7)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    start_response("200 OK", [("Content-Length", "1")])
+    return [str(status).encode()]
+"""
+
 EXITS = """
 import os
 
@@ -179,6 +191,15 @@ def test_a_connection_ends_although_a_forked_child_lives_on(serve: Serve) -> Non
         child = int(connection.read_to_end().rpartition(b"\r\n\r\n")[2])
     assert alive(child)
     os.kill(child, signal.SIGKILL)
+
+
+@pytest.mark.ours("there the client gets the child's error page")
+def test_a_forked_child_that_exits_neither_answers_nor_serves(serve: Serve) -> None:
+    server = serve(source=FORKED_EXIT)
+    assert server.get().body == b"7"
+    server.stop()
+    assert server.log().count("Worker exiting") == 1
+    assert "Error" not in server.log()
 
 
 @pytest.mark.ours("Gunicorn ends")

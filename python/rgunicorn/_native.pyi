@@ -15,6 +15,7 @@ __all__ = [
     "Responder",
     "SettingSpec",
     "Slot",
+    "note_copy",
     "note_fork",
     "parse_command_line",
     "run_arbiter",
@@ -84,6 +85,7 @@ class Listener:
 
 # worker and wsgi
 
+def note_copy() -> None: ...
 def note_fork() -> None: ...
 def run_sync(worker: Any) -> None: ...
 

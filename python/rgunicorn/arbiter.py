@@ -202,14 +202,19 @@ class Arbiter:
             print(error, file=sys.stderr, flush=True)
             sys.exit(self.WORKER_BOOT_ERROR)
         finally:
-            for number in (signal.SIGTERM, signal.SIGUSR1):
-                # Once the interpreter takes its handlers back they would cut the `atexit` hooks short.
-                signal.signal(number, signal.SIG_IGN)
-            self.log.info("Worker exiting (pid: %s)", worker.pid)
-            try:
-                self.cfg.worker_exit(self, worker)
-            except Exception:
-                self.log.warning("Exception during worker exit:\n%s", traceback.format_exc())
+            # A process that the application has forked ends without a word.
+            if os.getpid() == worker.pid:
+                self._worker_ends(worker)
+
+    def _worker_ends(self, worker: Worker) -> None:
+        for number in (signal.SIGTERM, signal.SIGUSR1):
+            # Once the interpreter takes its handlers back they would cut the `atexit` hooks short.
+            signal.signal(number, signal.SIG_IGN)
+        self.log.info("Worker exiting (pid: %s)", worker.pid)
+        try:
+            self.cfg.worker_exit(self, worker)
+        except Exception:
+            self.log.warning("Exception during worker exit:\n%s", traceback.format_exc())
 
     def failed(self, error: BaseException) -> tuple[int, str | None]:
         """Something that the loop asked for has raised: gives the status to end with and the reason."""

@@ -31,6 +31,12 @@ fn note_fork() {
     fork::note_fork();
 }
 
+/// This is what the application has forked: it shall not serve. For `os.register_at_fork`.
+#[pyfunction]
+fn note_copy() {
+    fork::note_copy();
+}
+
 fn setup(worker: &Bound<'_, PyAny>) -> PyResult<Setup> {
     let cfg = worker.getattr("cfg")?;
     let log = worker.getattr("log")?;
@@ -176,6 +182,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<ClientSocket>()?;
     module.add_class::<FileWrapper>()?;
     module.add_class::<Input>()?;
+    module.add_function(wrap_pyfunction!(note_copy, module)?)?;
     module.add_function(wrap_pyfunction!(note_fork, module)?)?;
     module.add_function(wrap_pyfunction!(run_sync, module)?)
 }

@@ -35,9 +35,22 @@ pub fn reap() -> Option<(i32, Exit, i32)> {
 /// This process has forked another that may still live, with a copy of each of its descriptors.
 static HAS_FORKED: AtomicBool = AtomicBool::new(false);
 
+/// This process is what another has forked while it served a request.
+static IS_COPY: AtomicBool = AtomicBool::new(false);
+
 /// To be called after a fork, in the parent.
 pub fn note_fork() {
     HAS_FORKED.store(true, Ordering::Relaxed);
+}
+
+/// To be called after a fork, in the child.
+pub fn note_copy() {
+    IS_COPY.store(true, Ordering::Relaxed);
+}
+
+/// Not the process that the arbiter started, but a copy that the application has made of it.
+pub fn is_copy() -> bool {
+    IS_COPY.load(Ordering::Relaxed)
 }
 
 /// Another process may hold copies of this one's sockets: closing one here does not end its connection.

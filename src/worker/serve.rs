@@ -11,7 +11,7 @@ use crate::log::access::Record;
 use crate::proto::http1::Refusal;
 use crate::reactor::{End, Exchange, Notice, Reactor, Request};
 use crate::scoreboard::Slot;
-use crate::sys::clock;
+use crate::sys::{clock, fork};
 use crate::wsgi::{Bridge, ListenerName, Outcome, Served};
 
 /// Serves requests, one at a time.
@@ -55,15 +55,21 @@ impl Server {
     }
 
     /// Serves one request and gives its connection back to the reactor.
-    pub fn serve(&mut self, py: Python<'_>, reactor: &mut Reactor, exchange: Exchange) -> Mood {
+    ///
+    /// Errors: this is a process that the application has forked and that came back, usually by `sys.exit`. It ends with
+    /// its own exception; the loop, the client and the place on the scoreboard are its parent's.
+    pub fn serve(&mut self, py: Python<'_>, reactor: &mut Reactor, exchange: Exchange) -> PyResult<Mood> {
         let started = reactor.now();
         self.slot.begin(exchange.method(), exchange.target(), exchange.peer(), started);
         self.count(py);
         let served = self.bridge.serve(py, exchange);
+        if fork::is_copy() {
+            return Err(served.error.unwrap_or_else(|| PySystemExit::new_err(())));
+        }
         self.log_access(py, &served, started);
         let mood = self.hand_back(py, reactor, served);
         self.slot.end();
-        mood
+        Ok(mood)
     }
 
     /// At `max_requests` the worker asks for its replacement and serves on until that is ready.

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use super::serve::{Mood, Server};
 use super::setup::Setup;
 use crate::reactor::{Reactor, Rest};
-use crate::sys::{clock, pipe};
+use crate::sys::{clock, fork, pipe};
 
 /// The bits of the descriptors that the reactor watches for this driver.
 const SIGNAL: usize = 0;
@@ -26,7 +26,9 @@ pub fn run(py: Python<'_>, mut setup: Setup) -> PyResult<()> {
     reactor.watch(setup.lifeline.as_fd(), LIFELINE)?;
     let mut server = Server::new(py, &setup, names)?;
     let result = Driver { setup, reactor, leaving_since: None }.run(py, &mut server);
-    server.write_logs();
+    if !fork::is_copy() {
+        server.write_logs();
+    }
     result
 }
 
@@ -56,7 +58,7 @@ impl Driver {
                 self.look_at_signals(py, server)?;
             }
             while let Some(exchange) = self.reactor.next_exchange() {
-                if server.serve(py, &mut self.reactor, exchange) == Mood::Exit && !self.is_alive(py)? {
+                if server.serve(py, &mut self.reactor, exchange)? == Mood::Exit && !self.is_alive(py)? {
                     return Ok(());
                 }
             }

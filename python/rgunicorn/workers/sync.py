@@ -29,5 +29,5 @@ class SyncWorker(Worker):
 
     def run(self) -> None:
         """Serves until `alive` is false."""
-        os.register_at_fork(after_in_parent=_native.note_fork)
+        os.register_at_fork(after_in_parent=_native.note_fork, after_in_child=_native.note_copy)
         _native.run_sync(self)
