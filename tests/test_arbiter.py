@@ -19,7 +19,7 @@ from support import processes
 from support.cases import get
 from support.load import Load
 from support.processes import stays, wait_for
-from support.server import IS_GUNICORN, Server
+from support.server import IS_GUNICORN, Server, parse_address
 from support.wire import Connection
 
 HELLO = """
@@ -451,3 +451,36 @@ def test_an_idle_service_makes_no_system_call(serve: Serve, tmp_path: Path) -> N
         tracer.terminate()
         tracer.wait(10)
     assert server.get("/hello").status == 200
+
+
+def test_the_titles_of_the_processes_name_the_service(serve: Serve) -> None:
+    server = serve("views:app", "--name", "shop")
+    titles = [
+        Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0 ") for pid in (server.pid, server.worker())
+    ]
+    assert titles == [b"gunicorn: master [shop]", b"gunicorn: worker [shop]"]
+
+
+SLOW_TO_LOAD = """
+import os, time
+while not os.path.exists("go"):
+    time.sleep(0.01)
+def app(environ, start_response):
+    raise RuntimeError("it fails")
+"""
+
+
+def test_usr1_reaches_a_worker_that_is_still_loading(serve: Serve, tmp_path: Path) -> None:
+    log, moved = tmp_path / "error.log", tmp_path / "error.log.1"
+    server = serve("app:app", "--error-logfile", str(log), source=SLOW_TO_LOAD, error_log=log, launch=True)
+    server.wait_for_log("Booting worker")
+    server.addresses = [parse_address(server.wait_for_log(r"Listening at: (\S+) ")[1])]
+    log.rename(moved)
+    server.kill(signal.SIGUSR1)
+    wait_for(log.exists, "a new log file")
+    go = server.directory / "go"
+    go.touch()
+    wait_for(server.booted, "the worker to load the application")
+    go.unlink()
+    assert server.get("/fails").status == 500
+    assert (errors_in(log), errors_in(moved)) == (1, 0)

@@ -39,10 +39,7 @@ def start(serve: Serve) -> Serve:
     def start_stub(*flags: str, source: str = APP, kind: str = "StubWorker", **settings: object) -> Server:
         path = os.pathsep.join([TESTS, os.environ.get("PYTHONPATH", "")])
         flags = ("-k", f"support.stub_worker.{kind}", *flags)
-        server = serve("app:app", *flags, source=source, env={"PYTHONPATH": path}, **settings)
-        if not settings.get("launch"):
-            wait_for(lambda: len(server.booted()) >= server.wanted_workers(), "workers that have booted")
-        return server
+        return serve("app:app", *flags, source=source, env={"PYTHONPATH": path}, **settings)
 
     return start_stub
 

@@ -376,3 +376,81 @@ def test_ten_thousand_idle_connections_cost_little_memory(serve: Serve) -> None:
         for connection in connections:
             connection.close()
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+FORKING = """
+import os, time
+def app(environ, start_response):
+    path = environ["PATH_INFO"]
+    if path == "/stays" and os.fork() == 0:
+        time.sleep(20)
+        os._exit(0)
+    if path == "/returns":
+        os.fork()
+    if path == "/exits" and os.fork() == 0:
+        raise SystemExit(0)
+    start_response("200 OK", [("Connection", "close")] if path == "/stays" else [])
+    return [b"%d" % os.getpid()]
+"""
+
+
+def test_a_child_of_the_application_does_not_keep_a_connection_open(serve: Serve) -> None:
+    server = serve("app:app", source=FORKING)
+    with server.connect() as connection:
+        assert connection.request(get(target=b"/stays")).status == 200
+        began = time.monotonic()
+        connection.assert_closed()
+        assert time.monotonic() - began < 5
+    for pid in processes.children(server.worker()):
+        os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.ours("a child that comes back is not a second worker")
+@pytest.mark.parametrize("path", [b"/returns", b"/exits"])
+def test_a_child_of_the_application_never_answers(path: bytes, serve: Serve) -> None:
+    server = serve("app:app", source=FORKING)
+    with server.connect() as connection:
+        for _ in range(3):
+            response = connection.request(get(target=path))
+            assert (response.status, response.text) == (200, str(server.worker()))
+        connection.assert_open_at("/")
+    wait_for(
+        lambda: not any(map(processes.alive, processes.children(server.worker()))), "the children to end"
+    )
+
+
+@pytest.mark.ours("request bodies are complete before the application is called")
+def test_a_long_body_is_streamed_where_no_file_can_be_made(serve: Serve) -> None:
+    server = serve("views:app", config="tmp_upload_dir = '/nonexistent'\n")
+    with server.connect() as connection:
+        connection.send(LONG_POST + b"x" * 2_500_000)
+        connection.send(b"y" * 500_000)
+        assert json.loads(connection.read_response().body)[0] == 3_000_000
+
+
+LARGE = """
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Length", "20000000")])
+    return [b"x" * 20_000_000] if environ["PATH_INFO"] == "/one" else (b"x" * 100_000 for _ in range(200))
+"""
+SMALL_FILES = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (1 << 21, 1 << 21))\n"
+
+
+@pytest.mark.ours("request bodies are complete before the application is called")
+def test_a_body_that_cannot_be_stored_is_a_500_and_logged(serve: Serve) -> None:
+    server = serve("views:app", config=SMALL_FILES)
+    with server.connect() as connection:
+        connection.send(LONG_POST + b"x" * 3_000_000)
+        assert connection.read_response().status == 500
+    server.wait_for_log(r"\[ERROR\] Cannot store a request body: File too large")
+    assert server.get("/hello").status == 200
+
+
+@pytest.mark.ours("responses that a client does not take wait in a file")
+def test_a_response_that_cannot_be_stored_is_sent_all_the_same(serve: Serve) -> None:
+    server = serve("app:app", source=LARGE, config=SMALL_FILES)
+    for path in (b"/one", b"/many"):
+        with server.connect() as connection:
+            connection.send(get(target=path))
+            wait_for(lambda: connection.readable(0), "the first bytes")
+            assert len(connection.read_response().body) == 20_000_000

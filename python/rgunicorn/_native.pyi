@@ -15,8 +15,6 @@ __all__ = [
     "Responder",
     "SettingSpec",
     "Slot",
-    "note_copy",
-    "note_fork",
     "parse_command_line",
     "run_arbiter",
     "run_sync",
@@ -85,8 +83,6 @@ class Listener:
 
 # worker and wsgi
 
-def note_copy() -> None: ...
-def note_fork() -> None: ...
 def run_sync(worker: Any) -> None: ...
 
 @final

@@ -17,7 +17,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import rgunicorn
-from rgunicorn import _native, sock
+from rgunicorn import _native, sock, util
 from rgunicorn.errors import AppImportError, HaltServer
 from rgunicorn.glogging import Logger
 
@@ -110,6 +110,7 @@ class Arbiter:
         """Opens the listeners."""
         self.log.info("Starting rgunicorn %s", rgunicorn.__version__)
         self.pid = os.getpid()
+        util.set_process_title(f"master [{self.proc_name}]")
         self.cfg.on_starting(self)
         self.log.close_on_exec()
         self._hold_signals(ignored=self.SIGNALS)
@@ -181,10 +182,14 @@ class Arbiter:
         """The life of a worker process, from the fork to SystemExit."""
         # Until `init_signals`. Without a handler TTIN and TTOU would stop the process.
         self._hold_signals(ignored=(signal.SIGTTIN, signal.SIGTTOU))
+        # Blocked since the fork: the files that it was forked with may have been renamed already.
+        signal.signal(signal.SIGUSR1, lambda number, frame: self.log.reopen_files())
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR1])
         worker.pid = os.getpid()
         for listener in self._superseded():
             listener.close()
         try:
+            util.set_process_title(f"worker [{self.proc_name}]")
             self.log.info("Booting worker with pid: %s", worker.pid)
             self.cfg.post_fork(self, worker)
             worker.init_process()
@@ -202,19 +207,14 @@ class Arbiter:
             print(error, file=sys.stderr, flush=True)
             sys.exit(self.WORKER_BOOT_ERROR)
         finally:
-            # A process that the application has forked ends without a word.
-            if os.getpid() == worker.pid:
-                self._worker_ends(worker)
-
-    def _worker_ends(self, worker: Worker) -> None:
-        for number in (signal.SIGTERM, signal.SIGUSR1):
-            # Once the interpreter takes its handlers back they would cut the `atexit` hooks short.
-            signal.signal(number, signal.SIG_IGN)
-        self.log.info("Worker exiting (pid: %s)", worker.pid)
-        try:
-            self.cfg.worker_exit(self, worker)
-        except Exception:
-            self.log.warning("Exception during worker exit:\n%s", traceback.format_exc())
+            for number in (signal.SIGTERM, signal.SIGUSR1):
+                # Once the interpreter takes its handlers back they would cut the `atexit` hooks short.
+                signal.signal(number, signal.SIG_IGN)
+            self.log.info("Worker exiting (pid: %s)", worker.pid)
+            try:
+                self.cfg.worker_exit(self, worker)
+            except Exception:
+                self.log.warning("Exception during worker exit:\n%s", traceback.format_exc())
 
     def failed(self, error: BaseException) -> tuple[int, str | None]:
         """Something that the loop asked for has raised: gives the status to end with and the reason."""

@@ -100,12 +100,9 @@ def load_class(uri: str | type, section: str = "gunicorn.workers") -> Any:
         raise RuntimeError(f"{missing}; available: {available}")
     try:
         return _named_class(uri, section)
-    except _NoEntryPoint as error:
-        raise RuntimeError(f"class uri {uri!r} invalid or not found: {error}") from None
-    except Exception:
-        raise RuntimeError(
-            f"class uri {uri!r} invalid or not found: \n\n[{traceback.format_exc()}]"
-        ) from None
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise RuntimeError(f"class uri {uri!r} invalid or not found: {reason}") from error
 
 
 def _named_class(uri: str, section: str) -> Any:
@@ -119,19 +116,11 @@ def _named_class(uri: str, section: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-class _NoEntryPoint(ImportError):
-    """Nothing is installed under that name."""
-
-
 def _entry_point(distribution: str, section: str, name: str) -> Any:
-    try:
-        entries = importlib.metadata.distribution(distribution).entry_points
-    except importlib.metadata.PackageNotFoundError:
-        raise _NoEntryPoint(f"{distribution!r} is not installed to look up {name!r} in") from None
-    for entry in entries:
+    for entry in importlib.metadata.distribution(distribution).entry_points:
         if entry.group == section and entry.name == name:
             return entry.load()
-    raise _NoEntryPoint(f"Entry point {(section, name)!r} not found")
+    raise ImportError(f"Entry point {(section, name)!r} not found")
 
 
 def import_app(uri: str) -> Callable[..., Any]:
@@ -216,3 +205,12 @@ def _made(factory: Callable[..., Any], positional: list[Any], named: dict[str, A
 
 def _entered(trace: TracebackType | None) -> bool:
     return trace is not None and trace.tb_next is not None
+
+
+def set_process_title(title: str) -> None:
+    """Shows `title` in the list of processes, where the package setproctitle is installed."""
+    try:
+        setproctitle = importlib.import_module("setproctitle")
+    except ImportError:
+        return
+    setproctitle.setproctitle(f"gunicorn: {title}")

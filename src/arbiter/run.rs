@@ -242,7 +242,7 @@ impl<'a, 'py> Run<'a, 'py> {
         let lifeline = self.lifeline.reader.as_ref().map_or(-1, AsRawFd::as_raw_fd);
         let made = (self.wrap_slot)(py, slot).and_then(|slot| self.host.new_worker(slot, lifeline));
         let (worker, age) = made.inspect_err(|_| self.board.release(index))?;
-        match fork::fork(py, prepare_child) {
+        match fork::fork(py, Signal::SIGUSR1, prepare_child) {
             Ok(Side::Child) => {
                 // The worker holds its number.
                 let _ = self.lifeline.reader.take().map(IntoRawFd::into_raw_fd);
@@ -303,11 +303,9 @@ impl<'a, 'py> Run<'a, 'py> {
     }
 }
 
-/// Signals have their default effect in a new worker until it installs handlers of its own. Only USR1 must
-/// not: rotating the logs at that moment would kill it.
+/// Signals have their default effect in a new worker until it installs handlers of its own.
 fn prepare_child() {
     signals::reset(&SIGNALS);
-    signals::ignore(Signal::SIGUSR1);
 }
 
 fn now() -> Time {

@@ -32,7 +32,7 @@ pub struct Record<'a> {
     pub process: u32,
     /// A header that the application set, by its name.
     pub response_header: &'a dyn Fn(&str) -> Option<Vec<u8>>,
-    /// A variable of the environ, by its name.
+    /// A variable of the environ, by its name in any case.
     pub variable: &'a dyn Fn(&str) -> Option<Vec<u8>>,
 }
 
@@ -87,7 +87,7 @@ impl Record<'_> {
                 append_or_dash(out, self.request.and_then(|request| last_field(request, name.as_bytes())));
             }
             Atom::RequestLine | Atom::Method | Atom::Path | Atom::Query | Atom::Protocol => {
-                match self.request {
+                match self.request.filter(|request| !request.head.method.is_empty()) {
                     Some(request) => append_request_part(out, request, atom),
                     None => out.push(b'-'),
                 }

@@ -2,21 +2,44 @@
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::sys::fork;
 use crate::sys::socket::{self, Readiness};
 
-/// One accepted connection; closed when dropped. No call of it blocks, but for the two that wait.
+/// One accepted connection; ended when dropped. No call of it blocks, but for the two that wait.
 #[derive(Debug)]
 pub struct Stream {
     fd: OwnedFd,
+    /// Somebody else has a handle on the socket and goes on with it.
+    handed_over: AtomicBool,
+}
+
+/// A process that the application has forked may hold the socket open: without the shutdown the peer would not learn that
+/// the connection has ended. In such a process, the connection is the parent's and must be left alone.
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if fork::has_forked() && !*self.handed_over.get_mut() && !fork::is_forked_child() {
+            socket::shutdown(self.fd.as_fd());
+        }
+    }
 }
 
 impl Stream {
     /// Wraps an accepted socket.
     pub fn plain(fd: OwnedFd) -> Self {
-        Self { fd }
+        Self { fd, handed_over: AtomicBool::new(false) }
+    }
+
+    /// Somebody else goes on with the socket: dropping this leaves the connection as it is.
+    pub fn hand_over(&self) {
+        self.handed_over.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether somebody else may go on with the socket.
+    pub fn is_handed_over(&self) -> bool {
+        self.handed_over.load(Ordering::Relaxed)
     }
 
     /// Appends at most `most` received bytes to `buffer`; 0 is the end of the stream.
@@ -47,14 +70,6 @@ impl Stream {
     /// Waits until something can be sent; `false` when `timeout` passed first.
     pub fn wait_writable(&self, timeout: Option<Duration>) -> io::Result<bool> {
         socket::wait(self.fd.as_fd(), Readiness::Write, timeout)
-    }
-
-    /// To be called before the last use ends: lets the peer see the end although processes that the application has
-    /// forked may hold copies of the socket for as long as they live.
-    pub fn end(&self) {
-        if fork::has_forked() {
-            self.shutdown_write();
-        }
     }
 
     /// Tells the peer that nothing more will come.

@@ -14,7 +14,7 @@ use crate::net::Address;
 use crate::proto::forwarded::TrustedPeers;
 use crate::proto::http1::{ForwarderHeaders, HeaderMap, Limits, Rules, SecureSchemeHeaders};
 use crate::reactor::{ReactorSettings, SpoolSettings};
-use crate::sys::{file, fork};
+use crate::sys::file;
 use crate::worker::{ListenerSetup, Setup, sync};
 use crate::wsgi::{ClientSocket, FileWrapper, Input, ListenerName, Responder, ServerFacts};
 
@@ -22,19 +22,6 @@ use crate::wsgi::{ClientSocket, FileWrapper, Input, ListenerName, Responder, Ser
 #[pyfunction]
 fn run_sync(worker: &Bound<'_, PyAny>) -> PyResult<()> {
     sync::run(worker.py(), setup(worker)?)
-}
-
-/// The application has forked: from now on connections are ended in words, as the child has copies of them. For
-/// `os.register_at_fork`.
-#[pyfunction]
-fn note_fork() {
-    fork::note_fork();
-}
-
-/// This is what the application has forked: it shall not serve. For `os.register_at_fork`.
-#[pyfunction]
-fn note_copy() {
-    fork::note_copy();
 }
 
 fn setup(worker: &Bound<'_, PyAny>) -> PyResult<Setup> {
@@ -182,7 +169,5 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<ClientSocket>()?;
     module.add_class::<FileWrapper>()?;
     module.add_class::<Input>()?;
-    module.add_function(wrap_pyfunction!(note_copy, module)?)?;
-    module.add_function(wrap_pyfunction!(note_fork, module)?)?;
     module.add_function(wrap_pyfunction!(run_sync, module)?)
 }

@@ -84,10 +84,15 @@ impl Reactor {
     }
 
     fn pause(&mut self, why: Accepting) {
-        let watched = self.accepting == Accepting::Yes;
+        if self.accepting == Accepting::Yes {
+            self.forget_listeners();
+        }
         self.accepting = why;
         self.acceptable = 0;
-        for listener in self.listeners.iter().filter(|_| watched) {
+    }
+
+    fn forget_listeners(&mut self) {
+        for listener in &self.listeners {
             // A failure would only mean more wake-ups.
             let _ = self.poll.registry().deregister(&mut SourceFd(&listener.as_fd().as_raw_fd()));
         }
@@ -117,6 +122,8 @@ impl Reactor {
 
     fn try_again(&mut self) {
         if self.accept_again().is_err() {
+            // Some may be watched already, and cannot be a second time.
+            self.forget_listeners();
             self.accepting = Accepting::Exhausted(self.now + EXHAUSTED_PAUSE);
         }
     }

@@ -22,8 +22,8 @@ pub enum Body {
     Memory(Vec<u8>),
     /// It is in a temporary file of so many bytes.
     File(File, u64),
-    /// It is still on the socket: [`crate::reactor::Exchange::read_body`] reads it.
-    Stream,
+    /// It is still on the socket, but for these first bytes: [`crate::reactor::Exchange::read_body`] reads the rest.
+    Stream(Vec<u8>),
 }
 
 /// Finds the body's bytes in what the socket gives.
@@ -81,6 +81,15 @@ impl Decoder {
     }
 }
 
+/// Why a body cannot be kept.
+#[derive(Debug)]
+pub enum StorageError {
+    /// No temporary file can be made: here is what there is of the body. The application must read the rest itself.
+    NoFile(Vec<u8>),
+    /// The file cannot be written.
+    Write(io::Error),
+}
+
 /// Keeps a body in memory, and past a limit in a file.
 #[derive(Debug, Default)]
 pub struct Sink {
@@ -89,20 +98,29 @@ pub struct Sink {
 }
 
 impl Sink {
-    /// Adds `bytes`. Errors: those of making or writing the file.
-    pub fn push(&mut self, bytes: &[u8], settings: &SpoolSettings) -> io::Result<()> {
+    /// Adds `bytes`. Errors: no file could be made, or it could not be written.
+    pub fn push(&mut self, bytes: &[u8], settings: &SpoolSettings) -> Result<(), StorageError> {
         if self.file.is_none() && self.memory.len() + bytes.len() <= settings.request_body_memory {
             self.memory.extend_from_slice(bytes);
             return Ok(());
         }
         if self.file.is_none() {
-            let mut file = settings.open()?;
-            file.write_all(&self.memory)?;
-            self.file = Some((file, self.memory.len() as u64));
-            self.memory = Vec::new();
+            match settings.open() {
+                Ok(file) => self.file = Some((file, 0)),
+                Err(_) => {
+                    self.memory.extend_from_slice(bytes);
+                    return Err(StorageError::NoFile(std::mem::take(&mut self.memory)));
+                }
+            }
+            let memory = std::mem::take(&mut self.memory);
+            self.write(&memory)?;
         }
-        let (file, length) = self.file.as_mut().expect("made above");
-        file.write_all(bytes)?;
+        self.write(bytes)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), StorageError> {
+        let (file, length) = self.file.as_mut().expect("only called once there is a file");
+        file.write_all(bytes).map_err(StorageError::Write)?;
         *length += bytes.len() as u64;
         Ok(())
     }

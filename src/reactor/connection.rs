@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::net::Stream;
 use crate::proto::http1::{Peer, Refusal, Scan, encode};
-use crate::reactor::body::{Body, Decoder};
+use crate::reactor::body::{Body, Decoder, StorageError};
 use crate::reactor::deadlines::Wait;
 use crate::reactor::outbound::Outbound;
 use crate::reactor::request::{HEAD_ROOM, Pool, Request};
@@ -140,8 +140,11 @@ impl Connection {
     fn read_head(&mut self, mut scan: Scan, pool: &mut Pool, settings: &ReactorSettings) -> Step {
         let mut request = pool.take();
         let mut progress = Progress::None;
-        if !self.inbound.is_empty() {
-            request.bytes.extend_from_slice(&std::mem::take(&mut self.inbound));
+        let begun = std::mem::take(&mut self.inbound);
+        if begun.len() > HEAD_ROOM {
+            request.bytes = begun;
+        } else {
+            request.bytes.extend_from_slice(&begun);
         }
         loop {
             if !request.bytes.is_empty() {
@@ -160,12 +163,16 @@ impl Connection {
                 Err(error) => return Step::Close(closed(error, request.bytes.is_empty())),
             }
         }
-        // An exact copy: a client that sends its head slowly costs what it has sent.
-        self.inbound = request.bytes.as_slice().to_vec();
+        // A client that sends its head slowly costs what it has sent, in memory (an exact copy) and in time (a long
+        // beginning is not copied for each byte that follows).
+        self.inbound = match request.bytes.len() {
+            ..=HEAD_ROOM => request.bytes.as_slice().to_vec(),
+            _ => std::mem::take(&mut request.bytes),
+        };
         pool.give(request);
         self.phase = Phase::Head(scan);
-        let fresh = self.requests == 0;
-        Step::Wait(if fresh || !self.inbound.is_empty() { Wait::Head } else { Wait::Idle }, progress)
+        let waits_for_first = self.requests == 0;
+        Step::Wait(if waits_for_first || !scan.is_idle() { Wait::Head } else { Wait::Idle }, progress)
     }
 
     /// The head is complete: `length` bytes of `request.bytes`.
@@ -217,7 +224,7 @@ impl Connection {
         request.bytes.shrink_to_fit();
         request.decoder = Some(decoder);
         if settings.stream_request_body {
-            request.body = Body::Stream;
+            request.body = Body::Stream(Vec::new());
             return Step::Ready(request);
         }
         self.read_body(request, settings)
@@ -310,8 +317,11 @@ impl Connection {
             let rest = &self.inbound[at..];
             let found =
                 decoder.next(rest, &settings.rules, settings.limit_request_body).map_err(Fault::Refused)?;
-            request.sink.push(&rest[found.data], &settings.spool).map_err(Fault::Storage)?;
             at += found.consumed;
+            if let Err(error) = request.sink.push(&rest[found.data], &settings.spool) {
+                self.inbound.drain(..at);
+                return Err(Fault::Storage(error, found.end));
+            }
             if found.end || found.consumed == 0 || at == self.inbound.len() {
                 break found.end;
             }
@@ -362,14 +372,22 @@ impl Connection {
 /// What stopped the decoding of a body.
 enum Fault {
     Refused(Refusal),
-    Storage(io::Error),
+    /// It cannot be kept; whether this was its end.
+    Storage(StorageError, bool),
 }
 
 impl Fault {
-    fn into_step(self, request: Box<Request>) -> Step {
+    fn into_step(self, mut request: Box<Request>) -> Step {
         match self {
             Self::Refused(refusal) => Step::Refuse(refusal, Some(request)),
-            Self::Storage(error) => Step::Close(Closed::Storage(error)),
+            Self::Storage(StorageError::NoFile(start), end) => {
+                request.body = if end { Body::Memory(start) } else { Body::Stream(start) };
+                if end {
+                    request.decoder = None;
+                }
+                Step::Ready(request)
+            }
+            Self::Storage(StorageError::Write(error), _) => Step::Close(Closed::Storage(error)),
         }
     }
 }

@@ -73,11 +73,6 @@ impl Exchange {
         self.request.part(self.request.head.target)
     }
 
-    /// Whether the response may have no body because of the method.
-    pub fn is_head_request(&self) -> bool {
-        self.method() == b"HEAD"
-    }
-
     /// The minor version of the response: 0 to a client of HTTP/1.0, else 1, whatever higher version was named.
     pub fn response_minor(&self) -> u8 {
         u8::from(self.request.head.version >= Version::HTTP_11)
@@ -96,6 +91,16 @@ impl Exchange {
     /// The client's socket.
     pub fn socket(&self) -> BorrowedFd<'_> {
         self.connection.stream.as_fd()
+    }
+
+    /// Whoever has a handle on the client's socket goes on with it when this exchange is over.
+    pub fn hand_over(&self) {
+        self.connection.stream.hand_over();
+    }
+
+    /// Whether somebody else may go on with the client's socket.
+    pub fn is_handed_over(&self) -> bool {
+        self.connection.stream.is_handed_over()
     }
 
     /// Whether another request may follow on this connection, as far as the request and the service are concerned.
@@ -223,6 +228,7 @@ impl Exchange {
     pub(super) fn reclaim(&mut self) -> io::Result<()> {
         if std::mem::take(&mut self.lent) {
             self.connection.outbound = self.common.understudy.take_back()?;
+            self.connection.outbound.release();
         }
         Ok(())
     }
@@ -246,7 +252,8 @@ impl Exchange {
 
     /// Waits until enough has been sent. Blocks: the caller must have let go of the interpreter.
     ///
-    /// Errors: those of the socket; `TimedOut` when the client takes nothing for `send_timeout`.
+    /// Errors: those of the socket; `TimedOut` when the client takes nothing for `send_timeout`; `Interrupted` when a
+    /// signal has come: then it may be called again.
     pub fn wait_for_room(&mut self) -> io::Result<()> {
         let patience = patience(self.common.settings.send_timeout);
         while self.is_outbound_full() {
@@ -255,6 +262,7 @@ impl Exchange {
             }
             self.flush()?;
         }
+        self.lend();
         Ok(())
     }
 
@@ -294,6 +302,7 @@ impl Exchange {
     }
 
     /// Waits until more of a streamed body may be there. Blocks: the caller must have let go of the interpreter.
+    /// An `Io` error of the kind `Interrupted` says that a signal has come: then it may be called again.
     pub fn wait_for_body(&mut self) -> Result<(), BodyError> {
         match self.connection.stream.wait_readable(patience(self.common.settings.body_timeout)) {
             Ok(true) => {

@@ -11,6 +11,9 @@ use std::sync::Arc;
 use crate::net::Stream;
 use crate::reactor::spool::SpoolSettings;
 
+#[cfg(test)]
+mod tests;
+
 /// Bytes that somebody else owns and that are sent without a copy.
 pub type Payload = Box<dyn AsRef<[u8]> + Send>;
 
@@ -67,8 +70,10 @@ pub struct Outbound {
     pieces: VecDeque<Piece>,
     /// Bytes of the pieces in memory.
     memory: usize,
-    /// The temporary file, its length, and how much of it is unsent.
+    /// The temporary file and its length.
     spool: Option<(Arc<File>, u64)>,
+    /// What was sent and not yet given back to its owner.
+    sent: Vec<Payload>,
 }
 
 /// How many slices one `sendmsg` gets at most.
@@ -115,6 +120,14 @@ impl Outbound {
     ///
     /// Errors: those of the socket or of reading a file; `UnexpectedEof` when a file is shorter than was promised.
     pub fn flush(&mut self, stream: &Stream, budget: usize) -> io::Result<Flushed> {
+        let flushed = self.flush_and_keep(stream, budget);
+        self.release();
+        flushed
+    }
+
+    /// As [`Outbound::flush`], but what was sent is kept until [`Outbound::release`]: for a thread that must not drop a
+    /// [`Payload`], whose owner may have to be asked.
+    pub fn flush_and_keep(&mut self, stream: &Stream, budget: usize) -> io::Result<Flushed> {
         let mut spent = 0;
         while !self.pieces.is_empty() {
             if spent >= budget {
@@ -131,8 +144,15 @@ impl Outbound {
                 Err(error) => return Err(error),
             }
         }
-        *self = Self::default();
         Ok(Flushed::All)
+    }
+
+    /// Drops what was sent, and when nothing is left everything else.
+    pub fn release(&mut self) {
+        self.sent.clear();
+        if self.pieces.is_empty() {
+            *self = Self::default();
+        }
     }
 
     fn send_some(&self, stream: &Stream) -> io::Result<usize> {
@@ -166,7 +186,9 @@ impl Outbound {
             if piece.left() > 0 {
                 break;
             }
-            self.pieces.pop_front();
+            if let Some(Piece::Shared { bytes, .. }) = self.pieces.pop_front() {
+                self.sent.push(bytes);
+            }
         }
     }
 

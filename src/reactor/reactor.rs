@@ -13,7 +13,7 @@ use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
 use crate::net::Listener;
-use crate::proto::http1::Scan;
+use crate::proto::http1::{Refusal, Scan};
 use crate::reactor::accept::Accepting;
 use crate::reactor::connection::{Closed, Connection, End, Phase, Progress, Step};
 use crate::reactor::date::DateCache;
@@ -25,6 +25,9 @@ use crate::reactor::request::Pool;
 use crate::reactor::settings::ReactorSettings;
 use crate::reactor::understudy::Understudy;
 use crate::sys::clock;
+
+#[cfg(test)]
+mod tests;
 
 pub(super) enum Slot {
     Here(Box<Connection>),
@@ -255,6 +258,10 @@ impl Reactor {
                 self.put_back(key, connection);
                 self.queue(key);
             }
+            Step::Close(why @ Closed::Storage(_)) => {
+                self.notices.push(Notice::Closed(connection.peer, why));
+                self.send_page(key, connection, &Refusal::Internal, false);
+            }
             Step::Close(why) => {
                 self.notices.push(Notice::Closed(connection.peer, why));
                 self.remove(key);
@@ -309,10 +316,7 @@ impl Reactor {
         let lingers = request.decoder.is_some();
         self.pool.give(request);
         match end {
-            End::Cut => {
-                connection.stream.end();
-                self.remove(key);
-            }
+            End::Cut => self.remove(key),
             _ if !connection.outbound.is_empty() => {
                 connection.phase = Phase::Flushing(end);
                 self.deadlines.set(key, Wait::Send, self.now);
@@ -337,8 +341,8 @@ impl Reactor {
     /// Everything is sent: the connection ends. Where the peer may still be sending, closing at once could destroy
     /// the response before the peer has read it (RFC 9112, section 9.6).
     fn close(&mut self, key: usize, mut connection: Box<Connection>, lingers: bool) {
-        if !lingers && connection.inbound.is_empty() && !connection.readable {
-            connection.stream.end();
+        let quiet = !lingers && connection.inbound.is_empty() && !connection.readable;
+        if quiet || connection.stream.is_handed_over() {
             return self.remove(key);
         }
         connection.stream.shutdown_write();

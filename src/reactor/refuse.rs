@@ -19,7 +19,8 @@ impl Reactor {
         request: Option<Box<Request>>,
     ) {
         let peer = connection.peer;
-        self.send_page(key, connection, &refusal);
+        let is_head = request.as_ref().is_some_and(|request| request.is_head());
+        self.send_page(key, connection, &refusal, is_head);
         self.notices.push(Notice::Refused { peer, refusal, request });
     }
 
@@ -31,14 +32,25 @@ impl Reactor {
             return self.finish(exchange, End::Cut);
         }
         let Exchange { key, connection, request, .. } = exchange;
+        let is_head = request.is_head();
         self.pool.give(request);
-        self.send_page(key, connection, refusal);
+        self.send_page(key, connection, refusal, is_head);
     }
 
-    fn send_page(&mut self, key: usize, mut connection: Box<Connection>, refusal: &Refusal) {
+    /// Sends the server's own page, and nothing more on this connection. `is_head`: without its body.
+    pub(super) fn send_page(
+        &mut self,
+        key: usize,
+        mut connection: Box<Connection>,
+        refusal: &Refusal,
+        is_head: bool,
+    ) {
         let mut response = Vec::new();
         let page = refusal.page();
         encode::error_response(&mut response, refusal.status(), refusal.reason(), &page, self.date.text());
+        if is_head {
+            response.truncate(response.len() - page.len());
+        }
         connection.outbound.push(&response);
         connection.phase = Phase::Flushing(End::Close);
         self.deadlines.set(key, Wait::Send, self.now);

@@ -24,6 +24,11 @@ impl Request {
         span.of(&self.bytes)
     }
 
+    /// Whether the response may have no body because of the method (RFC 9110, section 9.3.2).
+    pub fn is_head(&self) -> bool {
+        self.part(self.head.method) == b"HEAD"
+    }
+
     fn clear(&mut self) {
         self.bytes.clear();
         self.body = Body::Empty;

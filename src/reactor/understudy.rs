@@ -45,6 +45,12 @@ struct Loan {
     failed: Option<io::Error>,
 }
 
+impl Loan {
+    fn has_work(&self) -> bool {
+        self.failed.is_none() && !self.outbound.is_empty()
+    }
+}
+
 impl Understudy {
     /// Lends what is unsent on a connection until [`Understudy::take_back`]. `since`: when something was sent last, in
     /// nanoseconds; a moment later the understudy sends.
@@ -100,23 +106,24 @@ impl Shared {
             vain = 0;
             self.parked.store(true, Ordering::SeqCst);
             // A loan made before the flag was up has woken nobody.
-            while self.parked.load(Ordering::SeqCst) && self.lock().is_none() {
+            while self.parked.load(Ordering::SeqCst) && !self.has_work() {
                 thread::park();
             }
             self.parked.store(false, Ordering::SeqCst);
         }
     }
 
+    fn has_work(&self) -> bool {
+        self.lock().as_ref().is_some_and(Loan::has_work)
+    }
+
     fn look(&self) -> Look {
         let mut guard = self.lock();
-        let Some(loan) = guard.as_mut().filter(|loan| loan.failed.is_none()) else { return Look::Nothing };
+        let Some(loan) = guard.as_mut().filter(|loan| loan.has_work()) else { return Look::Nothing };
         if clock::monotonic().saturating_sub(loan.since) < MOMENT {
             return Look::Sent;
         }
-        if loan.outbound.is_empty() {
-            return Look::Nothing;
-        }
-        match loan.outbound.flush(&loan.stream, TURN) {
+        match loan.outbound.flush_and_keep(&loan.stream, TURN) {
             Ok(Flushed::Blocked { .. }) => Look::Blocked,
             Ok(_) => Look::Sent,
             Err(error) => {

@@ -3,6 +3,42 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+#[cfg(feature = "python")]
+use nix::sys::signal::Signal;
+
+/// Set in this process once it has forked, and in every process that was forked from it.
+static HAS_FORKED: AtomicBool = AtomicBool::new(false);
+static IS_CHILD: AtomicBool = AtomicBool::new(false);
+
+/// From now on, whatever forks, [`has_forked`] is true in the parent and [`is_forked_child`] in the child. To be called
+/// once a process.
+pub fn watch() {
+    extern "C" fn in_parent() {
+        HAS_FORKED.store(true, Ordering::Relaxed);
+    }
+    extern "C" fn in_child() {
+        IS_CHILD.store(true, Ordering::Relaxed);
+    }
+    // SAFETY: both only store to a static, which is allowed around any fork.
+    unsafe { libc::pthread_atfork(None, Some(in_parent), Some(in_child)) };
+}
+
+/// Whether the application has forked: its children may hold descriptors of this process.
+pub fn has_forked() -> bool {
+    HAS_FORKED.load(Ordering::Relaxed)
+}
+
+/// Whether this process was forked by the application: then the sockets are its parent's business.
+pub fn is_forked_child() -> bool {
+    IS_CHILD.load(Ordering::Relaxed)
+}
+
+/// Ends such a process without touching anything that it shares with its parent.
+pub fn leave_child(status: i32) -> ! {
+    // SAFETY: _exit(2) has no preconditions.
+    unsafe { libc::_exit(status) }
+}
+
 /// How a child process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -32,32 +68,6 @@ pub fn reap() -> Option<(i32, Exit, i32)> {
     }
 }
 
-/// This process has forked another that may still live, with a copy of each of its descriptors.
-static HAS_FORKED: AtomicBool = AtomicBool::new(false);
-
-/// This process is what another has forked while it served a request.
-static IS_COPY: AtomicBool = AtomicBool::new(false);
-
-/// To be called after a fork, in the parent.
-pub fn note_fork() {
-    HAS_FORKED.store(true, Ordering::Relaxed);
-}
-
-/// To be called after a fork, in the child.
-pub fn note_copy() {
-    IS_COPY.store(true, Ordering::Relaxed);
-}
-
-/// Not the process that the arbiter started, but a copy that the application has made of it.
-pub fn is_copy() -> bool {
-    IS_COPY.load(Ordering::Relaxed)
-}
-
-/// Another process may hold copies of this one's sockets: closing one here does not end its connection.
-pub fn has_forked() -> bool {
-    HAS_FORKED.load(Ordering::Relaxed)
-}
-
 /// Which side of a fork this is.
 #[cfg(feature = "python")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,9 +80,9 @@ pub enum Side {
 
 /// Forks with CPython's before and after calls, so that its locks and `os.register_at_fork` callbacks are
 /// looked after. No signal reaches the child before `prepare_child` has run there, which is where inherited
-/// handlers are undone. Fails as fork(2) does.
+/// handlers are undone, and `held` none before the child unblocks it. Fails as fork(2) does.
 #[cfg(feature = "python")]
-pub fn fork(_attached: pyo3::Python<'_>, prepare_child: impl FnOnce()) -> io::Result<Side> {
+pub fn fork(_attached: pyo3::Python<'_>, held: Signal, prepare_child: impl FnOnce()) -> io::Result<Side> {
     use nix::sys::signal::{SigSet, SigmaskHow};
     use pyo3::ffi;
 
@@ -87,7 +97,10 @@ pub fn fork(_attached: pyo3::Python<'_>, prepare_child: impl FnOnce()) -> io::Re
     if pid == 0 {
         prepare_child();
     }
-    if let Ok(mask) = mask {
+    if let Ok(mut mask) = mask {
+        if pid == 0 {
+            mask.add(held);
+        }
         let _ = mask.thread_set_mask();
     }
     match pid {

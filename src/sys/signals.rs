@@ -78,12 +78,6 @@ pub fn reset(signals: &[Signal]) {
     }
 }
 
-/// Takes a signal's effect away.
-pub fn ignore(number: Signal) {
-    // SAFETY: no handler is installed, only a disposition.
-    let _ = unsafe { signal(number, SigHandler::SigIgn) };
-}
-
 fn write_one(fd: i32, byte: u8) {
     let errno = nix::errno::Errno::last_raw();
     // SAFETY: one byte from a valid place. A full pipe loses the signal, as the kernel itself does when one

@@ -90,36 +90,36 @@ pub fn send_vectored(socket: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> io::Resu
 
 const FLAGS: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
 
-/// Sends up to `count` bytes of `file` from `offset`, without copying them through this process; gives how many went
-/// (0 = the file has ended before).
-#[cfg(target_os = "linux")]
+/// Sends up to `count` bytes of `file` from `offset`; gives how many went (0 = the file has ended before). They are not
+/// copied through this process where sendfile(2) can be used: it has no flag of its own to say that it must not block.
 pub fn send_file(
     socket: BorrowedFd<'_>,
     file: BorrowedFd<'_>,
     offset: u64,
     count: usize,
 ) -> io::Result<usize> {
-    let mut offset = offset as libc::off_t;
-    retry(|| {
-        // SAFETY: both descriptors are open, and `offset` is valid for writes.
-        unsafe { libc::sendfile(socket.as_raw_fd(), file.as_raw_fd(), &mut offset, count) }
-    })
-}
-
-/// The same by way of a buffer, where sendfile(2) takes other arguments.
-#[cfg(not(target_os = "linux"))]
-pub fn send_file(
-    socket: BorrowedFd<'_>,
-    file: BorrowedFd<'_>,
-    offset: u64,
-    count: usize,
-) -> io::Result<usize> {
+    #[cfg(target_os = "linux")]
+    if is_nonblocking(socket)? {
+        let mut offset = offset as libc::off_t;
+        return retry(|| {
+            // SAFETY: both descriptors are open, and `offset` is valid for writes.
+            unsafe { libc::sendfile(socket.as_raw_fd(), file.as_raw_fd(), &mut offset, count) }
+        });
+    }
     let mut buffer = vec![0; count.min(64 * 1024)];
     let read = nix::sys::uio::pread(file, &mut buffer, offset as libc::off_t)?;
     if read == 0 { Ok(0) } else { send(socket, &buffer[..read]) }
 }
 
+#[cfg(target_os = "linux")]
+fn is_nonblocking(socket: BorrowedFd<'_>) -> io::Result<bool> {
+    let flags = nix::fcntl::fcntl(socket, nix::fcntl::FcntlArg::F_GETFL)?;
+    Ok(flags & libc::O_NONBLOCK != 0)
+}
+
 /// Waits until `socket` is ready for `what`; `false` when `timeout` (`None` = for ever) passed first.
+///
+/// Errors: `Interrupted` when a signal has come, whose handlers the caller may want to run.
 pub fn wait(socket: BorrowedFd<'_>, what: Readiness, timeout: Option<Duration>) -> io::Result<bool> {
     let flags = match what {
         Readiness::Read => PollFlags::POLLIN,
@@ -142,4 +142,10 @@ pub enum Readiness {
 pub fn shutdown_write(socket: BorrowedFd<'_>) {
     // The peer may be gone already: then there is nobody to tell.
     let _ = nix::sys::socket::shutdown(socket.as_raw_fd(), nix::sys::socket::Shutdown::Write);
+}
+
+/// Ends the connection in both directions, whoever else holds a descriptor of it.
+pub fn shutdown(socket: BorrowedFd<'_>) {
+    // As above.
+    let _ = nix::sys::socket::shutdown(socket.as_raw_fd(), nix::sys::socket::Shutdown::Both);
 }

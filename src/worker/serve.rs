@@ -3,6 +3,7 @@
 
 use pyo3::exceptions::PySystemExit;
 use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
 
 use super::access::AccessLog;
 use super::journal::Journal;
@@ -11,7 +12,7 @@ use crate::log::access::Record;
 use crate::proto::http1::Refusal;
 use crate::reactor::{End, Exchange, Notice, Reactor, Request};
 use crate::scoreboard::Slot;
-use crate::sys::{clock, fork};
+use crate::sys::clock;
 use crate::wsgi::{Bridge, ListenerName, Outcome, Served};
 
 /// Serves requests, one at a time.
@@ -55,21 +56,15 @@ impl Server {
     }
 
     /// Serves one request and gives its connection back to the reactor.
-    ///
-    /// Errors: this is a process that the application has forked and that came back, usually by `sys.exit`. It ends with
-    /// its own exception; the loop, the client and the place on the scoreboard are its parent's.
-    pub fn serve(&mut self, py: Python<'_>, reactor: &mut Reactor, exchange: Exchange) -> PyResult<Mood> {
+    pub fn serve(&mut self, py: Python<'_>, reactor: &mut Reactor, exchange: Exchange) -> Mood {
         let started = reactor.now();
         self.slot.begin(exchange.method(), exchange.target(), exchange.peer(), started);
         self.count(py);
         let served = self.bridge.serve(py, exchange);
-        if fork::is_copy() {
-            return Err(served.error.unwrap_or_else(|| PySystemExit::new_err(())));
-        }
         self.log_access(py, &served, started);
         let mood = self.hand_back(py, reactor, served);
         self.slot.end();
-        Ok(mood)
+        mood
     }
 
     /// At `max_requests` the worker asks for its replacement and serves on until that is ready.
@@ -114,10 +109,7 @@ impl Server {
 
     fn log_access(&mut self, py: Python<'_>, served: &Served, started: u64) {
         let Some(access) = &mut self.access else { return };
-        let variable = |name: &str| {
-            let value = served.environ.as_ref()?.bind(py).get_item(name).ok()??;
-            Some(value.str().ok()?.to_string_lossy().into_owned().into_bytes())
-        };
+        let variable = |name: &str| environ_variable(served.environ.as_ref()?.bind(py), name);
         let bridge = &self.bridge;
         access.add(Record {
             request: Some(&served.exchange.request),
@@ -174,4 +166,13 @@ impl Server {
             None => Ok(()),
         }
     }
+}
+
+/// A variable of an environ as text, by its name in any case.
+fn environ_variable(environ: &Bound<'_, PyDict>, name: &str) -> Option<Vec<u8>> {
+    let is_wanted = |key: &Bound<'_, PyAny>| {
+        key.cast::<PyString>().is_ok_and(|key| key.to_string_lossy().eq_ignore_ascii_case(name))
+    };
+    let (_, value) = environ.iter().find(|(key, _)| is_wanted(key))?;
+    Some(value.str().ok()?.to_string_lossy().into_owned().into_bytes())
 }

@@ -19,6 +19,7 @@ const LIFELINE: usize = 1;
 ///
 /// Errors: what a signal handler of the worker raised (`SystemExit`), and failures of the loop itself.
 pub fn run(py: Python<'_>, mut setup: Setup) -> PyResult<()> {
+    fork::watch();
     let (listeners, names) =
         std::mem::take(&mut setup.listeners).into_iter().map(|setup| (setup.listener, setup.name)).unzip();
     let mut reactor = Reactor::new(setup.reactor.clone(), listeners, setup.leaving.clone())?;
@@ -26,9 +27,7 @@ pub fn run(py: Python<'_>, mut setup: Setup) -> PyResult<()> {
     reactor.watch(setup.lifeline.as_fd(), LIFELINE)?;
     let mut server = Server::new(py, &setup, names)?;
     let result = Driver { setup, reactor, leaving_since: None }.run(py, &mut server);
-    if !fork::is_copy() {
-        server.write_logs();
-    }
+    server.write_logs();
     result
 }
 
@@ -58,7 +57,7 @@ impl Driver {
                 self.look_at_signals(py, server)?;
             }
             while let Some(exchange) = self.reactor.next_exchange() {
-                if server.serve(py, &mut self.reactor, exchange)? == Mood::Exit && !self.is_alive(py)? {
+                if server.serve(py, &mut self.reactor, exchange) == Mood::Exit && !self.is_alive(py)? {
                     return Ok(());
                 }
             }

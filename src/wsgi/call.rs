@@ -1,5 +1,6 @@
 //! Calls the application for one exchange and carries its answer out, whatever way it ends.
 
+use pyo3::exceptions::{PyOSError, PyStopIteration, PySystemExit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
@@ -15,6 +16,7 @@ use super::sendfile::Sendable;
 use super::socket::ClientSocket;
 use crate::proto::http1::Refusal;
 use crate::reactor::{DateCache, End, Exchange};
+use crate::sys::fork;
 
 /// What one worker thread needs to call its application.
 pub struct Bridge {
@@ -24,6 +26,8 @@ pub struct Bridge {
     /// `sendfile`
     sendfile: bool,
     callables: Callables,
+    /// The responder of the request served last, if the application keeps it.
+    kept: Option<Py<Responder>>,
     /// Whether [`Served::environ`] is wanted: an access log format names a variable of it.
     pub keep_environ: bool,
 }
@@ -76,6 +80,7 @@ impl Bridge {
             date: DateCache::default(),
             sendfile,
             callables,
+            kept: None,
             keep_environ: false,
         })
     }
@@ -96,17 +101,18 @@ impl Bridge {
             }
             self.run(responder.bind(py), environ)
         });
-        let ended = responder.get().remove();
+        let ended = responder.get().remove(py);
         drop(responder);
-        if let Err(error) = self.callables.renew_if_kept(py, &self.environs) {
-            error.write_unraisable(py, None);
+        match self.callables.renew_if_kept(py, &self.environs) {
+            Ok(kept) => self.kept = kept,
+            Err(error) => error.write_unraisable(py, None),
         }
         Served { environ: kept, ..conclude(py, ended, result) }
     }
 
     /// The value of a header that the application set in the response served last.
     pub fn response_field(&self, name: &[u8]) -> Option<Vec<u8>> {
-        self.callables.responder.get().field(name)
+        self.kept.as_ref().unwrap_or(&self.callables.responder).get().field(name)
     }
 
     fn run(
@@ -116,9 +122,16 @@ impl Bridge {
     ) -> Result<(End, Option<Flaw>), Abort> {
         let py = responder.py();
         let start_response = self.callables.start_response.bind(py);
-        let iterable = self.application.bind(py).call1((environ, start_response))?;
+        let called = self.application.bind(py).call1((environ, start_response));
+        if fork::is_forked_child() {
+            leave_child(py, called.err());
+        }
+        let iterable = called?;
         let sent = self.send_all(responder, &iterable);
         let closed = close(&iterable);
+        if fork::is_forked_child() {
+            leave_child(py, closed.err());
+        }
         let sent = sent?;
         closed?;
         Ok(sent)
@@ -142,10 +155,13 @@ impl Bridge {
             }
         } else if !self.send_file(responder, iterable)? {
             for block in iterable.try_iter()? {
+                if fork::is_forked_child() {
+                    leave_child(py, block.err());
+                }
                 responder.block(py, &block?, false)?;
             }
         }
-        responder.finish()
+        responder.finish(py)
     }
 
     /// Sends a [`FileWrapper`] around a real file; `false` if it must be iterated.
@@ -153,9 +169,26 @@ impl Bridge {
         let Ok(wrapper) = iterable.cast::<FileWrapper>() else { return Ok(false) };
         let filelike = wrapper.get().filelike.bind(iterable.py());
         let Some(file) = Sendable::new(filelike).filter(|_| self.sendfile) else { return Ok(false) };
-        responder.file(file.offset, file.left, || file.open())?;
+        responder.file(iterable.py(), file.offset, file.left, || file.open())?;
         Ok(true)
     }
+}
+
+/// The application forked, and its child came back here instead of ending: it must neither answer in its parent's place
+/// nor become a second worker.
+fn leave_child(py: Python<'_>, error: Option<PyErr>) -> ! {
+    let status = match error {
+        Some(error) if error.is_instance_of::<PySystemExit>(py) => {
+            let code = error.value(py).getattr("code").and_then(|code| code.extract::<Option<i32>>());
+            code.map_or(1, Option::unwrap_or_default)
+        }
+        Some(error) => {
+            error.print(py);
+            1
+        }
+        None => 0,
+    };
+    fork::leave_child(status)
 }
 
 /// Calls the iterable's `close`, if it has one (PEP 3333). Lists and tuples have none.
@@ -197,12 +230,16 @@ fn conclude(py: Python<'_>, ended: Ended, result: Result<(End, Option<Flaw>), Ab
             served.missing = flaw.map_or(0, |Flaw::Short(missing)| missing);
             return served;
         }
-        (Err(Abort::App(error)), Some(fault)) if error.is_instance_of::<pyo3::exceptions::PyOSError>(py) => {
-            fault
-        }
+        (Err(Abort::App(error)), Some(fault)) if error.is_instance_of::<PyOSError>(py) => fault,
         (Err(abort), _) => abort,
     };
     match abort {
+        // How those who used the socket themselves say that nothing is left to be answered, as to Gunicorn.
+        Abort::App(error)
+            if ended.handed_over && !ended.head_sent && error.is_instance_of::<PyStopIteration>(py) =>
+        {
+            served.outcome = Outcome::Responded(End::Cut);
+        }
         Abort::Client(error) => served.outcome = Outcome::ClientGone(error),
         Abort::Request(refusal) if !ended.head_sent => {
             served.code = refusal.status();
@@ -228,7 +265,7 @@ struct Callables {
     early_hints: Py<PyAny>,
     socket: Py<ClientSocket>,
     /// How many references there are to each when no application holds any.
-    unshared: [isize; 4],
+    unshared: [isize; 5],
 }
 
 impl Callables {
@@ -239,7 +276,7 @@ impl Callables {
             early_hints: responder.getattr(py, "early_hints")?,
             socket: ClientSocket::new(py, &responder)?,
             responder,
-            unshared: [0; 4],
+            unshared: [0; 5],
         };
         environs.prepare(py, "wsgi.early_hints", callables.early_hints.bind(py))?;
         environs.prepare(py, "gunicorn.socket", callables.socket.bind(py))?;
@@ -247,21 +284,23 @@ impl Callables {
         Ok(callables)
     }
 
-    fn references(&self, py: Python<'_>) -> [isize; 4] {
+    fn references(&self, py: Python<'_>) -> [isize; 5] {
         [
             ffi::references(self.responder.bind(py)),
+            self.responder.get().write_references(py),
             ffi::references(self.start_response.bind(py)),
             ffi::references(self.early_hints.bind(py)),
             ffi::references(self.socket.bind(py)),
         ]
     }
 
-    fn renew_if_kept(&mut self, py: Python<'_>, environs: &Environs) -> PyResult<()> {
+    /// Makes new ones if the application keeps any, and gives the old responder.
+    fn renew_if_kept(&mut self, py: Python<'_>, environs: &Environs) -> PyResult<Option<Py<Responder>>> {
         if self.references(py) == self.unshared && !self.socket.get().is_touched() {
-            return Ok(());
+            return Ok(None);
         }
-        self.responder.get().retire();
-        *self = Self::new(py, environs)?;
-        Ok(())
+        let old = std::mem::replace(self, Self::new(py, environs)?);
+        old.responder.get().retire();
+        Ok(Some(old.responder))
     }
 }

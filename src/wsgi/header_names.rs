@@ -26,6 +26,8 @@ pub struct HeaderNames {
     spellings: HashMap<Box<[u8]>, usize, foldhash::fast::RandomState>,
     keys: Vec<Key>,
     request: u64,
+    /// The request that put a spelling which is not kept last.
+    unkept: u64,
 }
 
 impl HeaderNames {
@@ -38,11 +40,13 @@ impl HeaderNames {
     pub fn put(&mut self, environ: &Bound<'_, PyDict>, name: &[u8], value: &[u8]) -> PyResult<()> {
         let py = environ.py();
         let Some(index) = self.index(py, name) else {
+            self.unkept = self.request;
             let key = PyString::new(py, &environ_key(name));
             return join(environ, &key, ffi::text(py, value));
         };
         let entry = &mut self.keys[index];
-        if entry.request == self.request {
+        if entry.request == self.request || self.unkept == self.request {
+            entry.request = self.request;
             return join(environ, entry.name.bind(py), ffi::text(py, value));
         }
         entry.request = self.request;

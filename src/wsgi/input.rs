@@ -59,8 +59,8 @@ impl Input {
             }
             Body::Memory(bytes) => Source::Bytes { bytes: PyBytes::new(py, &bytes).unbind(), at: 0 },
             Body::File(file, length) => Source::File { file, at: 0, length },
-            Body::Stream => {
-                Source::Stream { responder: responder.clone_ref(py), buffer: Vec::new(), at: 0, ended: false }
+            Body::Stream(start) => {
+                Source::Stream { responder: responder.clone_ref(py), buffer: start, at: 0, ended: false }
             }
         };
         Self::of(py, source).map(Some)
@@ -156,6 +156,7 @@ impl Source {
             }
             Self::Stream { responder, buffer, at, ended } => {
                 while !*ended && buffer.len() - *at < size {
+                    buffer.drain(..std::mem::take(at));
                     *ended = responder.get().read_body(py, buffer)?;
                 }
                 Ok(take(py, buffer, at, size))
@@ -178,6 +179,7 @@ impl Source {
                     if *ended || searched >= size {
                         break searched;
                     }
+                    buffer.drain(..std::mem::take(at));
                     *ended = responder.get().read_body(py, buffer)?;
                 }
             }

@@ -1,7 +1,7 @@
 //! The callables that an application gets with a request: `start_response`, the `write` that it returns, and
 //! `wsgi.early_hints`. They share the response; once it has ended they refuse.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use pyo3::exceptions::{PyAssertionError, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
@@ -9,6 +9,7 @@ use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyTuple};
 
 use super::abort::Abort;
+use super::ffi;
 use super::os_error::os_error;
 use super::response::{Flaw, Response, Scratch};
 use super::start_response::{Declared, encode_hints};
@@ -20,11 +21,15 @@ use crate::reactor::{BodyError, End, Exchange};
 #[pyclass(frozen, module = "rgunicorn._native")]
 pub struct Responder {
     live: Mutex<Live>,
+    /// A thread that waited for the client has given the response back.
+    returned: Condvar,
 }
 
 #[derive(Default)]
 struct Live {
     response: Option<Response>,
+    /// A thread has taken the response out while it waits, without the interpreter, for the client.
+    away: bool,
     declared: Declared,
     /// Where a new declaration is put together, so that a bad one leaves the old in place.
     spare: Declared,
@@ -48,6 +53,8 @@ pub struct Ended {
     pub sent: u64,
     /// The application yielded bytes where no body may be.
     pub dropped_body: bool,
+    /// The application may have used the client's socket itself.
+    pub handed_over: bool,
     /// What happened to the client meanwhile.
     pub fault: Option<Abort>,
 }
@@ -55,7 +62,7 @@ pub struct Ended {
 impl Responder {
     /// A responder without a response.
     pub fn new(py: Python<'_>) -> PyResult<Py<Self>> {
-        let this = Py::new(py, Self { live: Mutex::default() })?;
+        let this = Py::new(py, Self { live: Mutex::default(), returned: Condvar::new() })?;
         let write = this.bind(py).getattr("write")?.unbind();
         this.get().lock().write = Some(write);
         Ok(this)
@@ -66,6 +73,11 @@ impl Responder {
         self.lock().write = None;
     }
 
+    /// How many references there are to `write`.
+    pub fn write_references(&self, py: Python<'_>) -> isize {
+        self.lock().write.as_ref().map_or(0, |write| ffi::references(write.bind(py)))
+    }
+
     /// Begins a response.
     pub fn install(&self, exchange: Exchange, date: &[u8; 29]) {
         let mut live = self.lock();
@@ -74,18 +86,20 @@ impl Responder {
         live.declared.clear();
     }
 
-    /// Ends it and takes everything out.
+    /// Ends it and takes everything out. If a thread of the application waits for the client in the middle of it, that
+    /// wait ends first.
     ///
     /// # Panics
-    /// If there is none, or if another thread is waiting for the client in the middle of it.
-    pub fn remove(&self) -> Ended {
-        let mut live = self.lock();
+    /// If there is none.
+    pub fn remove(&self, py: Python<'_>) -> Ended {
+        let mut live = self.settled(py);
         let response = live.response.take().expect("a response was installed");
         Ended {
             head_sent: response.is_head_sent(),
             code: live.declared.code,
             sent: response.sent(),
             dropped_body: response.dropped_body(),
+            handed_over: response.exchange().is_handed_over(),
             fault: live.fault.take(),
             exchange: response.into_exchange(),
         }
@@ -106,7 +120,7 @@ impl Responder {
         let Ok(block) = block.cast::<PyBytes>() else {
             return Err(PyTypeError::new_err(format!("{} is not a byte", block.repr()?)).into());
         };
-        let mut live = self.lock();
+        let mut live = self.settled(py);
         let Live { response, declared, scratch, date, .. } = &mut *live;
         let response = response.as_mut().ok_or_else(ended)?;
         if !response.is_declared() {
@@ -124,21 +138,37 @@ impl Responder {
 
     /// Waits, without the interpreter, until the client has taken enough.
     fn wait_for_room(&self, py: Python<'_>) -> Result<(), Abort> {
-        let mut response = self.lock().response.take().ok_or_else(ended)?;
-        let waited = py.detach(|| response.exchange_mut().wait_for_room());
-        self.lock().response = Some(response);
-        Ok(waited?)
+        loop {
+            match self.wait(py, Exchange::wait_for_room)? {
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => py.check_signals()?,
+                waited => return Ok(waited?),
+            }
+        }
+    }
+
+    /// Runs `wait` on the exchange, without the interpreter and without the lock.
+    fn wait<T: Send>(&self, py: Python<'_>, wait: impl FnOnce(&mut Exchange) -> T + Send) -> PyResult<T> {
+        let mut live = self.settled(py);
+        let mut response = live.response.take().ok_or_else(ended)?;
+        live.away = true;
+        drop(live);
+        let result = py.detach(|| wait(response.exchange_mut()));
+        let mut live = self.lock();
+        (live.response, live.away) = (Some(response), false);
+        self.returned.notify_all();
+        Ok(result)
     }
 
     /// Sends a file's `available` bytes from `offset` on, as far as the response may have them. `open` gives the file
     /// if any are wanted.
     pub fn file(
         &self,
+        py: Python<'_>,
         offset: u64,
         available: u64,
         open: impl FnOnce() -> std::io::Result<std::fs::File>,
     ) -> Result<(), Abort> {
-        let mut live = self.lock();
+        let mut live = self.settled(py);
         let Live { response, declared, scratch, date, .. } = &mut *live;
         let response = response.as_mut().ok_or_else(ended)?;
         if !response.is_declared() {
@@ -154,8 +184,8 @@ impl Responder {
     }
 
     /// Ends the body.
-    pub fn finish(&self) -> Result<(End, Option<Flaw>), Abort> {
-        let mut live = self.lock();
+    pub fn finish(&self, py: Python<'_>) -> Result<(End, Option<Flaw>), Abort> {
+        let mut live = self.settled(py);
         let Live { response, declared, scratch, date, .. } = &mut *live;
         let response = response.as_mut().ok_or_else(ended)?;
         if !response.is_declared() {
@@ -167,38 +197,45 @@ impl Responder {
     /// Reads some of a streamed body into `out`, waiting (without the interpreter) for at least a byte; `true` at its
     /// end.
     pub fn read_body(&self, py: Python<'_>, out: &mut Vec<u8>) -> PyResult<bool> {
-        let mut response = self.lock().response.take().ok_or_else(ended)?;
-        let exchange = response.exchange_mut();
-        let result = py.detach(|| {
-            loop {
-                match exchange.read_body(out) {
-                    Ok(Some(end)) => return Ok(end),
-                    Ok(None) => exchange.wait_for_body()?,
-                    Err(error) => return Err(error),
+        loop {
+            match self.wait(py, |exchange| read_some(exchange, out))? {
+                Ok(end) => return Ok(end),
+                Err(BodyError::Io(error)) if error.kind() == std::io::ErrorKind::Interrupted => {
+                    py.check_signals()?;
                 }
+                Err(error) => return Err(self.lock().body_failed(error)),
             }
-        });
-        let mut live = self.lock();
-        live.response = Some(response);
-        result.map_err(|error| live.body_failed(error))
+        }
     }
 
     /// A handle on the client's socket.
-    pub fn socket(&self) -> PyResult<std::os::fd::OwnedFd> {
-        let live = self.lock();
+    pub fn socket(&self, py: Python<'_>) -> PyResult<std::os::fd::OwnedFd> {
+        let live = self.settled(py);
         let response = live.response.as_ref().ok_or_else(ended)?;
         Ok(response.exchange().socket().try_clone_to_owned()?)
     }
 
-    /// The connection ends with this request.
-    pub fn force_close(&self) {
-        if let Some(response) = &mut self.lock().response {
-            response.force_close();
+    /// The application goes on with the socket: for the server the connection ends with this request.
+    pub fn hand_over(&self, py: Python<'_>) {
+        if let Some(response) = &mut self.settled(py).response {
+            response.hand_over();
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Live> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// As `lock`, once no other thread waits for the client.
+    fn settled(&self, py: Python<'_>) -> MutexGuard<'_, Live> {
+        loop {
+            let live = self.lock();
+            if !live.away {
+                return live;
+            }
+            drop(live);
+            py.detach(|| drop(self.returned.wait_while(self.lock(), |live| live.away)));
+        }
     }
 }
 
@@ -212,13 +249,14 @@ impl Responder {
         headers: &Bound<'_, PyAny>,
         exc_info: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Option<Py<PyAny>>> {
+        let py = status.py();
         let mut spare = {
-            let mut live = self.lock();
+            let mut live = self.settled(py);
             let response = live.response.as_ref().ok_or_else(ended)?;
             match exc_info {
                 Some(exc_info) if response.is_head_sent() => return Err(reraised(exc_info)?),
                 None if response.is_declared() => {
-                    return Err(PyAssertionError::new_err("Response headers already set!"));
+                    return Err(already_set());
                 }
                 _ => std::mem::take(&mut live.spare),
             }
@@ -227,11 +265,14 @@ impl Responder {
         spare.clear();
         spare.set_status(status)?;
         spare.set_headers(headers)?;
-        let mut live = self.lock();
+        let mut live = self.settled(py);
         let response = live.response.as_mut().ok_or_else(ended)?;
+        if response.is_head_sent() {
+            return Err(already_set());
+        }
         response.declare();
         live.spare = std::mem::replace(&mut live.declared, spare);
-        Ok(live.write.as_ref().map(|write| write.clone_ref(status.py())))
+        Ok(live.write.as_ref().map(|write| write.clone_ref(py)))
     }
 
     /// The `write` that `start_response` returns.
@@ -240,9 +281,9 @@ impl Responder {
     }
 
     /// `wsgi.early_hints`: sends a 103 response with these headers.
-    fn early_hints(&self, headers: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn early_hints(&self, py: Python<'_>, headers: &Bound<'_, PyAny>) -> PyResult<()> {
         let fields = encode_hints(headers)?;
-        let mut live = self.lock();
+        let mut live = self.settled(py);
         let response = live.response.as_mut().ok_or_else(ended)?;
         response.early_hints(&fields).map_err(|error| live.raised(error.into()))
     }
@@ -277,8 +318,22 @@ impl Live {
     }
 }
 
+/// Reads some of a streamed body, waiting for it; true at its end.
+fn read_some(exchange: &mut Exchange, out: &mut Vec<u8>) -> Result<bool, BodyError> {
+    loop {
+        match exchange.read_body(out)? {
+            Some(end) => return Ok(end),
+            None => exchange.wait_for_body()?,
+        }
+    }
+}
+
 fn ended() -> PyErr {
     PyRuntimeError::new_err("this request has ended")
+}
+
+fn already_set() -> PyErr {
+    PyAssertionError::new_err("Response headers already set!")
 }
 
 fn undeclared() -> PyErr {

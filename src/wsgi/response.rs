@@ -98,9 +98,10 @@ impl Response {
         self.dropped_body
     }
 
-    /// The connection ends with this response, whatever the headers say.
-    pub fn force_close(&mut self) {
+    /// The application goes on with the socket: for the server the connection ends with this response.
+    pub fn hand_over(&mut self) {
         self.close = true;
+        self.exchange.hand_over();
     }
 
     /// Sends one block. The head goes out with the first block that is not empty. `last` promises that no other
@@ -261,7 +262,7 @@ impl Response {
             return framing;
         }
         match declared.content_length {
-            _ if self.exchange.is_head_request() || !declared.has_body() => Framing::Nothing,
+            _ if self.exchange.request.is_head() || !declared.has_body() => Framing::Nothing,
             // A tunnel (RFC 9110, section 9.3.6): whatever follows is its content.
             _ if self.is_tunnel(declared) => Framing::UntilClose,
             Some(length) => Framing::Length(length),

@@ -3,7 +3,9 @@
 
 use std::os::fd::IntoRawFd;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -14,12 +16,14 @@ use super::responder::Responder;
 pub struct ClientSocket {
     responder: Py<Responder>,
     socket: OnceLock<Py<PyAny>>,
+    handed_over: AtomicBool,
 }
 
 impl ClientSocket {
     /// The socket of the request that `responder` answers.
     pub fn new(py: Python<'_>, responder: &Py<Responder>) -> PyResult<Py<Self>> {
-        Py::new(py, Self { responder: responder.clone_ref(py), socket: OnceLock::new() })
+        let responder = responder.clone_ref(py);
+        Py::new(py, Self { responder, socket: OnceLock::new(), handed_over: AtomicBool::new(false) })
     }
 
     /// Whether the application has used it.
@@ -32,7 +36,7 @@ impl ClientSocket {
             return Ok(socket.bind(py).clone());
         }
         let arguments = PyDict::new(py);
-        arguments.set_item("fileno", self.responder.get().socket()?.into_raw_fd())?;
+        arguments.set_item("fileno", self.responder.get().socket(py)?.into_raw_fd())?;
         let socket = py.import("socket")?.getattr("socket")?.call((), Some(&arguments))?;
         Ok(self.socket.get_or_init(|| socket.unbind()).bind(py).clone())
     }
@@ -44,9 +48,13 @@ const HARMLESS: [&str; 6] = ["getpeername", "getsockname", "getsockopt", "family
 #[pymethods]
 impl ClientSocket {
     fn __getattr__<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+        // A copy, a pretty-printer or a template asks for such a name; none of them wants the socket.
+        if name.starts_with("__") {
+            return Err(PyAttributeError::new_err(name.to_owned()));
+        }
         let socket = self.socket(py)?;
-        if !HARMLESS.contains(&name) {
-            self.responder.get().force_close();
+        if !HARMLESS.contains(&name) && !self.handed_over.swap(true, Ordering::Relaxed) {
+            self.responder.get().hand_over(py);
             // Gunicorn's sockets block; the server's own calls never do, whatever this says.
             socket.call_method1("setblocking", (true,))?;
         }

@@ -87,10 +87,7 @@ impl Declared {
     }
 
     fn add_pair(&mut self, pair: &Bound<'_, PyAny>) -> PyResult<()> {
-        let (name, value) = match pair.cast_exact::<PyTuple>() {
-            Ok(pair) if pair.len() == 2 => (pair.get_item(0)?, pair.get_item(1)?),
-            _ => pair.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>()?,
-        };
+        let (name, value) = two_of(pair)?;
         let (name, value) = (string(&name)?, string(&value)?);
         let bytes = (ffi::latin1(name).filter(|name| is_token(name)), ffi::latin1(value).map(trim));
         let (Some(name), Some(value)) = (bytes.0, bytes.1.filter(|value| is_field_value(value))) else {
@@ -127,7 +124,7 @@ impl Declared {
 pub fn encode_hints(headers: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     let mut fields = Vec::new();
     for pair in headers.try_iter()? {
-        let (name, value) = pair?.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>()?;
+        let (name, value) = two_of(&pair?)?;
         let (name, value) = (as_string(name)?, as_string(value)?);
         match (ffi::latin1(&name), ffi::latin1(&value).map(trim)) {
             (Some(n), Some(v)) if is_token(n) && is_field_value(v) => encode::field(&mut fields, n, v),
@@ -135,6 +132,20 @@ pub fn encode_hints(headers: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
         }
     }
     Ok(fields)
+}
+
+/// Takes a pair apart as Python would: PEP 3333 wants tuples, Gunicorn takes any two things.
+fn two_of<'py>(pair: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+    if let Ok(pair) = pair.cast_exact::<PyTuple>()
+        && pair.len() == 2
+    {
+        return Ok((pair.get_item(0)?, pair.get_item(1)?));
+    }
+    let mut items = pair.try_iter()?;
+    match (items.next().transpose()?, items.next().transpose()?, items.next().transpose()?) {
+        (Some(name), Some(value), None) => Ok((name, value)),
+        _ => Err(PyValueError::new_err(format!("{} is not a pair", pair.repr()?))),
+    }
 }
 
 fn as_string(value: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyString>> {

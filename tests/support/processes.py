@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -88,12 +90,22 @@ def descriptors(pid: int) -> list[str]:
     return found
 
 
-def epolls(pid: int) -> int:
-    """How many epoll descriptors a process has; none if it is gone."""
-    try:
-        return descriptors(pid).count("anon_inode:[eventpoll]")
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
+def sockets(pid: int) -> set[int]:
+    """The inodes of a process's sockets."""
+    return {int(name[8:-1]) for name in descriptors(pid) if name.startswith("socket:[")}
+
+
+def polled(pid: int) -> set[int]:
+    """The inodes of what a process watches with epoll(7); nothing if it is gone."""
+    found: set[int] = set()
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for entry in (PROC / str(pid) / "fdinfo").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                found |= {
+                    int(inode, 16)
+                    for inode in re.findall(r"^tfd:.* ino:(\w+)", entry.read_text(), re.MULTILINE)
+                }
+    return found
 
 
 def processor_time(pid: int) -> float:

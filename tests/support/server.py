@@ -148,9 +148,7 @@ class Server:
         line = wait_for(self._listening, f"`Listening at`; log:\n{self.tail()}")
         self.addresses = [parse_address(text) for text in line[1].split(",")]
         number = self.wanted_workers()
-        # A worker class of a test's own need not have an epoll.
-        ready = self.workers if {"-k", "--worker-class"} & set(self.flags) else self.booted
-        wait_for(lambda: self._dead() or len(ready()) >= number, f"{number} workers")
+        wait_for(lambda: self._dead() or len(self.booted()) >= number, f"{number} workers")
         assert not self._dead(), self.report("it ended while starting")
 
     def _listening(self) -> re.Match[str] | None:
@@ -254,8 +252,9 @@ class Server:
         return processes.children(self.pid)
 
     def booted(self) -> list[int]:
-        """The workers that have loaded the application: they have made the epoll(7) in which they wait."""
-        return [pid for pid in self.workers() if processes.epolls(pid)]
+        """The workers that have loaded the application: only they watch the listeners."""
+        listeners = processes.sockets(self.pid)
+        return [pid for pid in self.workers() if processes.polled(pid) & listeners]
 
     def worker(self) -> int:
         """The only worker."""

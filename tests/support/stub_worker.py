@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import os
-import select
+import selectors
 import socket
 
 from rgunicorn.workers.base import Worker
 
 
 class StubWorker(Worker):
-    """Serves with `select`, and tells the scoreboard what it is doing."""
+    """Serves with `selectors`, and tells the scoreboard what it is doing."""
 
     def run(self) -> None:
         """Serves until `alive` is false or the arbiter is gone."""
-        # It watches nothing: having one is how tests see that the application is loaded.
-        self.sign = select.epoll()
         sockets = [socket.socket(fileno=os.dup(listener.fileno())) for listener in self.sockets]
+        # An epoll(7): by what it watches the tests see that a worker has booted.
+        selector = selectors.EpollSelector()
+        watched: list[socket.socket | int] = [*sockets, self.PIPE[0], self.lifeline]
+        for each in watched:
+            selector.register(each, selectors.EVENT_READ)
         while self.alive:
-            watched: list[socket.socket | int] = [*sockets, self.PIPE[0], self.lifeline]
-            ready = select.select(watched, [], [])[0]
+            ready = [key.fileobj for key, _ in selector.select()]
             if self.lifeline in ready:
                 self.log.info("Parent changed, shutting down: %s", self)
                 return
             for item in ready:
                 if isinstance(item, int):
                     os.read(item, 64)
-                else:
+                elif isinstance(item, socket.socket):
                     self.accept(item)
 
     def accept(self, listener: socket.socket) -> None:

@@ -84,7 +84,10 @@ class Worker:
             _close_on_exec(listener.fileno())
         self.wait_fds = [*self.sockets, self.PIPE[0]]
         self.log.close_on_exec()
+        # A signal that comes between the reset and the new handlers waits for these.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, self.SIGNALS)
         self.init_signals()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self.load_wsgi()
         self.cfg.post_worker_init(self)
         self.booted = True

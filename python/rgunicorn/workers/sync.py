@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from rgunicorn import _native
 from rgunicorn.workers.base import Worker
 
@@ -29,5 +27,4 @@ class SyncWorker(Worker):
 
     def run(self) -> None:
         """Serves until `alive` is false."""
-        os.register_at_fork(after_in_parent=_native.note_fork, after_in_child=_native.note_copy)
         _native.run_sync(self)
