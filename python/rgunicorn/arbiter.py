@@ -269,11 +269,15 @@ class Arbiter:
             self._before = None
 
     def _return_to(self, before: _Before) -> None:
-        sock.close_sockets([new for new in self.LISTENERS if new not in before.listeners])
+        needed = before.listeners if self._before is None else [*before.listeners, *self._before.listeners]
+        sock.close_sockets([new for new in self.LISTENERS if new not in needed])
         self.LISTENERS = before.listeners
         self._restore_environment()
         self.app.cfg = self.cfg = before.cfg
-        self.log.setup(self.cfg)
+        try:
+            self.log.setup(self.cfg)
+        except Exception as error:
+            self.log.error("Reloading the logger configuration failed, keeping the previous one: %s", error)
         self.worker_class = self.cfg.worker_class
         self.address = before.address
         self.timeout = self.cfg.timeout
@@ -289,7 +293,12 @@ class Arbiter:
 
     def _rebound(self, before: _Before) -> list[_native.Listener]:
         """Listeners for the new addresses: those there were are kept, with whoever waits in their queues."""
-        kept = dict(zip(map(str, before.address), before.listeners, strict=False))
+        kept = {
+            str(address): listener
+            for former in (self._before, before)
+            if former is not None
+            for address, listener in zip(former.address, former.listeners, strict=False)
+        }
         added = [address for address in self.address if str(address) not in kept]
         made = iter(sock.create_sockets(self.cfg, self.log, added))
         return [kept.get(str(address)) or next(made) for address in self.address]

@@ -44,7 +44,7 @@ class Logger:
 
     def setup(self, cfg: Any) -> None:
         """Sets levels and handlers from the configuration. RuntimeError: a file cannot be written."""
-        self.loglevel = self.LOG_LEVELS.get(cfg.loglevel.lower(), logging.INFO)
+        self.loglevel = self.LOG_LEVELS.get((cfg.loglevel or "info").lower(), logging.INFO)
         self.error_log.setLevel(self.loglevel)
         self.access_log.setLevel(logging.INFO)
         self._set_handler(self.error_log, cfg.errorlog, logging.Formatter(self.error_fmt, self.datefmt))
@@ -95,17 +95,20 @@ class Logger:
         return time.strftime("[%d/%b/%Y:%H:%M:%S %z]")
 
     def reopen_files(self) -> None:
-        """Closes and opens again every log file of this process, which a log rotation may have renamed."""
-        if self.logfile is not None:
-            self._capture_output(self.cfg.errorlog)
+        """Opens again every log file of this process, which a log rotation may have renamed.
+
+        One that cannot be opened stays as it is: a service does not end because of its log.
+        """
+        try:
+            if self.logfile is not None:
+                self._capture_output(self.cfg.errorlog)
+        except OSError as error:
+            self.error("Cannot reopen the log file: %s", error)
         for handler in _file_handlers():
-            handler.acquire()
             try:
-                if handler.stream is not None:
-                    handler.close()
-                    handler.stream = handler._open()
-            finally:
-                handler.release()
+                _reopen(handler)
+            except OSError as error:
+                self.error("Cannot reopen the log file: %s", error)
 
     def close_on_exec(self) -> None:
         """Keeps the log files from programs that the application runs."""
@@ -135,7 +138,9 @@ class Logger:
     def _capture_output(self, path: str) -> None:
         """Makes the error log's file standard output and standard error."""
         for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+            # None where the program was started without it.
+            if stream is not None:
+                stream.flush()
         old, self.logfile = self.logfile, open(path, "a+")
         os.dup2(self.logfile.fileno(), 1)
         os.dup2(self.logfile.fileno(), 2)
@@ -152,6 +157,16 @@ def _make_handler(output: str | None, stream: TextIO | None) -> logging.Handler 
         return logging.FileHandler(output)
     except OSError as error:
         raise RuntimeError(f"Error: '{output}' isn't writable [{error!r}]") from error
+
+
+def _reopen(handler: logging.FileHandler) -> None:
+    handler.acquire()
+    try:
+        if handler.stream is not None:
+            old, handler.stream = handler.stream, handler._open()
+            old.close()
+    finally:
+        handler.release()
 
 
 def loggers() -> list[logging.Logger]:

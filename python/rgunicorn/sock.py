@@ -30,8 +30,10 @@ def create_sockets(cfg: Any, log: Any, addresses: Iterable[Any] | None = None) -
 def close_sockets(listeners: Iterable[_native.Listener]) -> None:
     """Closes listeners and removes the files of Unix sockets."""
     for listener in listeners:
-        listener.close()
-        listener.unlink()
+        try:
+            listener.unlink()
+        finally:
+            listener.close()
 
 
 def _listen(cfg: Any, log: Any, address: Any) -> _native.Listener | None:

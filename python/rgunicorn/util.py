@@ -62,7 +62,11 @@ def parse_address(netloc: str, default_port: str = DEFAULT_PORT) -> Address:
     """What one entry of the setting `bind` names. Raises RuntimeError."""
     unix = re.match(r"unix:(//)?", netloc)
     if unix:
-        return netloc[unix.end() :]
+        path = netloc[unix.end() :]
+        if not path:
+            # The kernel would choose a name that nobody knows.
+            raise RuntimeError(f"{netloc!r} names no path.")
+        return path
     if netloc.startswith("fd://"):
         raise RuntimeError(f"{netloc!r}: inherited sockets are not part of this version of rgunicorn")
     host, port = _host_and_port(netloc.removeprefix("tcp://"), default_port)

@@ -43,6 +43,11 @@ impl Child {
         !matches!(self.seen.state, State::Booting | State::Empty)
     }
 
+    /// It has had a request.
+    pub fn has_served(&self) -> bool {
+        self.seen.requests > 0 || self.seen.state == State::Busy
+    }
+
     /// It has not been told to leave.
     pub fn stays(&self) -> bool {
         self.leaving.is_none()

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::sys::socket::{
@@ -34,11 +35,40 @@ impl fmt::Display for Address {
     }
 }
 
+/// The file that a Unix socket made when it was bound. Another process may have put its own in the same place since.
+#[derive(Clone, Debug)]
+pub struct SocketFile {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl SocketFile {
+    fn of(path: &Path) -> io::Result<Self> {
+        let found = std::fs::symlink_metadata(path)?;
+        Ok(Self { path: path.to_owned(), device: found.dev(), inode: found.ino() })
+    }
+
+    /// Removes the file if it is still this one. To be called while the socket is open, which keeps the number of its
+    /// file from being given to another.
+    pub fn remove(&self) -> io::Result<()> {
+        match std::fs::symlink_metadata(&self.path) {
+            Ok(found) if (found.dev(), found.ino()) == (self.device, self.inode) => {
+                std::fs::remove_file(&self.path)
+            }
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
 /// A bound, listening, non-blocking socket; closed when dropped, its path left alone.
 #[derive(Debug)]
 pub struct Listener {
     fd: OwnedFd,
     address: Address,
+    file: Option<SocketFile>,
 }
 
 impl Listener {
@@ -54,7 +84,7 @@ impl Listener {
         bind(fd.as_raw_fd(), &SockaddrStorage::from(address))?;
         listen(&fd, accept_queue(backlog))?;
         let bound = inet_name(&fd)?.unwrap_or(address);
-        Ok(Self { fd, address: Address::Inet(bound) })
+        Ok(Self { fd, address: Address::Inet(bound), file: None })
     }
 
     /// Listens on a Unix socket. `mask` is the umask under which its file is made; a socket left there by an earlier
@@ -66,8 +96,14 @@ impl Listener {
         let bound = bind(fd.as_raw_fd(), &UnixAddr::new(path)?);
         umask(before);
         bound?;
+        let file = SocketFile::of(path)?;
         listen(&fd, accept_queue(backlog))?;
-        Ok(Self { fd, address: Address::Unix(path.to_owned()) })
+        Ok(Self { fd, address: Address::Unix(path.to_owned()), file: Some(file) })
+    }
+
+    /// The file of a Unix socket.
+    pub fn file(&self) -> Option<&SocketFile> {
+        self.file.as_ref()
     }
 
     /// Where it listens: for port 0 the port that the kernel chose.
@@ -77,7 +113,7 @@ impl Listener {
 
     /// A second handle on the same socket.
     pub fn share(&self) -> io::Result<Self> {
-        Ok(Self { fd: self.fd.try_clone()?, address: self.address.clone() })
+        Ok(Self { fd: self.fd.try_clone()?, address: self.address.clone(), file: self.file.clone() })
     }
 
     /// Takes one waiting connection; the peer is `None` on a Unix socket. `WouldBlock` when nobody waits.

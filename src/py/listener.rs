@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::net::{self, Address};
+use crate::net::{self, Address, SocketFile};
 use crate::wsgi::os_error;
 
 /// A listening socket. Made in the arbiter, inherited by the workers.
@@ -16,6 +16,7 @@ use crate::wsgi::os_error;
 pub struct Listener {
     inner: Mutex<Option<net::Listener>>,
     address: Address,
+    file: Option<SocketFile>,
 }
 
 #[derive(FromPyObject)]
@@ -45,9 +46,11 @@ impl Listener {
 
 #[pymethods]
 impl Listener {
-    /// Listens on `(host, port)`, or on the path of a Unix socket whose file is made under `umask`. Raises OSError.
+    /// Listens on `(host, port)`, or on the path of a Unix socket whose file is made under `umask`. Any number will
+    /// do: listen(2) cuts `backlog` to the system's limit, and umask(2) takes the bits that it knows. Raises OSError.
     #[staticmethod]
-    fn bind(address: Bind, backlog: i32, umask: u32, reuse_port: bool) -> PyResult<Self> {
+    fn bind(address: Bind, backlog: u64, umask: u64, reuse_port: bool) -> PyResult<Self> {
+        let (backlog, umask) = (i32::try_from(backlog).unwrap_or(i32::MAX), (umask & 0o7777) as u32);
         let listener = match address {
             Bind::Inet(host, port) => {
                 resolve(&host, port).and_then(|address| net::Listener::tcp(address, backlog, reuse_port))
@@ -55,8 +58,8 @@ impl Listener {
             Bind::Unix(path) => net::Listener::unix(&path, backlog, umask),
         };
         let listener = listener.map_err(|error| os_error(&error))?;
-        let address = listener.address().clone();
-        Ok(Self { inner: Mutex::new(Some(listener)), address })
+        let (address, file) = (listener.address().clone(), listener.file().cloned());
+        Ok(Self { inner: Mutex::new(Some(listener)), address, file })
     }
 
     /// The descriptor; -1 when closed.
@@ -84,14 +87,11 @@ impl Listener {
         drop(self.lock().take());
     }
 
-    /// Removes the file of a Unix socket, if there is one.
+    /// Removes the file of a Unix socket, unless another socket has taken its place. To be called before `close`.
     fn unlink(&self) -> PyResult<()> {
-        match &self.address {
-            Address::Unix(path) => match std::fs::remove_file(path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
-                _ => Ok(()),
-            },
-            Address::Inet(_) => Ok(()),
+        match &self.file {
+            Some(file) => Ok(file.remove()?),
+            None => Ok(()),
         }
     }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::PyDict;
 
 use super::arbiter::Slot;
 use super::listener::Listener;
@@ -43,7 +43,7 @@ fn setup(worker: &Bound<'_, PyAny>) -> PyResult<Setup> {
         // sys.maxsize is how a worker says "never".
         max_requests: Some(max_requests).filter(|&limit| limit < i64::MAX as u64),
         graceful_timeout: seconds(&cfg, "graceful_timeout")?,
-        access_log_format: if access_log { Some(setting(&cfg, "access_log_format")?) } else { None },
+        access_log_format: if access_log { Some(access_log_format(&cfg)?) } else { None },
         application: worker.getattr("wsgi")?.unbind(),
         log: log.unbind(),
         worker: worker.clone().unbind(),
@@ -55,6 +55,14 @@ where
     T: for<'a> FromPyObject<'a, 'py, Error: Into<PyErr>>,
 {
     cfg.getattr(name)?.extract().map_err(Into::into)
+}
+
+/// Files write `None` for the default.
+fn access_log_format(cfg: &Bound<'_, PyAny>) -> PyResult<String> {
+    match setting(cfg, "access_log_format")? {
+        Some(format) => Ok(format),
+        None => cfg.getattr("settings")?.get_item("access_log_format")?.getattr("default")?.extract(),
+    }
 }
 
 /// A setting in seconds, as nanoseconds.
@@ -124,7 +132,7 @@ fn rules(cfg: &Bound<'_, PyAny>) -> PyResult<Rules> {
     let schemes = cfg.getattr("secure_scheme_headers")?.cast_into::<PyDict>()?;
     let schemes: Vec<(String, String)> = schemes
         .iter()
-        .map(|(name, value)| Ok((name.extract()?, value.cast_into::<PyString>()?.extract()?)))
+        .map(|(name, value)| Ok((name.str()?.extract()?, value.str()?.extract()?)))
         .collect::<PyResult<_>>()?;
     let forwarder_headers: Vec<String> = setting(cfg, "forwarder_headers")?;
     let limits = Limits::new(

@@ -7,6 +7,15 @@ use crate::proto::http1::Refusal;
 use crate::reactor::deadlines::Wait;
 use crate::reactor::request::Request;
 
+/// How a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// Something happened, or the time was up.
+    Undisturbed,
+    /// A signal handler ran in this thread.
+    Interrupted,
+}
+
 /// One thing that happened.
 #[derive(Debug)]
 pub enum Notice {

@@ -19,7 +19,7 @@ use crate::reactor::connection::{Connection, End, Phase, Progress, Step};
 use crate::reactor::date::DateCache;
 use crate::reactor::deadlines::{Deadlines, Wait};
 use crate::reactor::exchange::{Common, Exchange};
-use crate::reactor::notice::{Closed, Notice};
+use crate::reactor::notice::{Closed, Notice, Rest};
 use crate::reactor::outbound::Flushed;
 use crate::reactor::request::Pool;
 use crate::reactor::settings::ReactorSettings;
@@ -153,12 +153,15 @@ impl Reactor {
 
     /// Waits for something to happen, until the next deadline or for at most `most`; then sends what can be sent.
     /// Everything that became readable is then to be had from [`Reactor::next_exchange`].
-    pub fn poll(&mut self, most: Option<Duration>) -> io::Result<()> {
+    pub fn poll(&mut self, most: Option<Duration>) -> io::Result<Rest> {
         let timeout = self.timeout(most);
-        match self.poll.poll(&mut self.events, timeout) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
-            other => other?,
-        }
+        let rest = match self.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                self.events.clear();
+                Rest::Interrupted
+            }
+            other => other.map(|()| Rest::Undisturbed)?,
+        };
         self.now = clock::monotonic();
         self.polled_at = self.now;
         self.burst = self.common.settings.accept_burst;
@@ -168,7 +171,7 @@ impl Reactor {
         for key in std::mem::take(&mut self.resume) {
             self.flush(key);
         }
-        Ok(())
+        Ok(rest)
     }
 
     fn timeout(&self, most: Option<Duration>) -> Option<Duration> {

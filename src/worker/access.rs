@@ -63,14 +63,17 @@ impl AccessLog {
     }
 }
 
-/// The descriptors of the files behind the handlers of `log.access_log`.
+/// The descriptors of the files behind the handlers of `log.access_log`. A handler whose file is closed, as standard
+/// output may have been from the start, gets nothing; it is no reason not to serve.
 fn outputs(log: &Bound<'_, PyAny>) -> PyResult<Vec<OwnedFd>> {
-    let mut outputs = Vec::new();
-    for handler in log.getattr("access_log")?.getattr("handlers")?.try_iter()? {
-        let stream = handler?.getattr("stream")?;
-        stream.call_method0("flush")?;
-        let fd: i32 = stream.call_method0("fileno")?.extract()?;
-        outputs.push(sys::file::borrow(fd)?.try_clone_to_owned()?);
-    }
-    Ok(outputs)
+    let handlers = log.getattr("access_log")?.getattr("handlers")?;
+    let outputs = handlers.try_iter()?.map(|handler| Ok(output(&handler?).ok()));
+    outputs.filter_map(Result::transpose).collect()
+}
+
+fn output(handler: &Bound<'_, PyAny>) -> PyResult<OwnedFd> {
+    let stream = handler.getattr("stream")?;
+    stream.call_method0("flush")?;
+    let fd: i32 = stream.call_method0("fileno")?.extract()?;
+    Ok(sys::file::borrow(fd)?.try_clone_to_owned()?)
 }

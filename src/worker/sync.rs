@@ -1,13 +1,14 @@
 //! The sync driver: one thread that leads the reactor and runs the application between two turns of the loop.
 
 use std::os::fd::AsFd;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use pyo3::prelude::*;
 
 use super::serve::{Mood, Server};
 use super::setup::Setup;
-use crate::reactor::Reactor;
+use crate::reactor::{Reactor, Rest};
 use crate::sys::{clock, fork, pipe};
 
 /// The bits of the descriptors that the reactor watches for this driver.
@@ -45,14 +46,14 @@ impl Driver {
             server.write_logs();
             let (reactor, most) =
                 (&mut self.reactor, time_left(self.leaving_since, self.setup.graceful_timeout));
-            py.detach(|| reactor.poll(most))?;
+            let rest = py.detach(|| reactor.poll(most))?;
             let woken = self.reactor.take_woken();
             if woken & (1 << LIFELINE) != 0 {
                 let worker = self.setup.worker.bind(py);
                 server.journal.info(py, &format!("Parent changed, shutting down: {worker}"));
                 return Ok(());
             }
-            if woken & (1 << SIGNAL) != 0 {
+            if woken & (1 << SIGNAL) != 0 || rest == Rest::Interrupted {
                 self.look_at_signals(py, server)?;
             }
             while let Some(exchange) = self.reactor.next_exchange() {
@@ -61,8 +62,19 @@ impl Driver {
                 }
             }
             server.log_notices(py, &mut self.reactor);
+            // Without the pipe a signal that came since the wait shows in nothing else.
+            py.check_signals()?;
+            if self.was_told_to_leave() {
+                self.look_at_signals(py, server)?;
+            }
         }
         Ok(())
+    }
+
+    /// The worker's handler has run. Usually the pipe says so too, but an application may have taken Python's wakeup
+    /// descriptor for itself.
+    fn was_told_to_leave(&self) -> bool {
+        self.leaving_since.is_none() && self.setup.leaving.load(Ordering::Relaxed)
     }
 
     /// Lets the worker's Python signal handlers run, and looks at what they may have changed.
@@ -89,6 +101,6 @@ impl Driver {
 
 /// How long a leaving worker may still wait.
 fn time_left(leaving_since: Option<u64>, graceful_timeout: u64) -> Option<Duration> {
-    let until = leaving_since? + graceful_timeout;
+    let until = leaving_since?.saturating_add(graceful_timeout);
     Some(Duration::from_nanos(until.saturating_sub(clock::monotonic())))
 }

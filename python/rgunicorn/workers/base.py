@@ -58,6 +58,7 @@ class Worker:
         self.PIPE: tuple[int, ...] = ()
         self.wait_fds: list[Any] = []
         self.wsgi: Any = None
+        self._quitting = False
 
     def __str__(self) -> str:
         return f"<Worker {self.pid}>"
@@ -125,6 +126,11 @@ class Worker:
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
         """INT and QUIT: leaves at once."""
         self.alive = False
+        # A terminal's INT and the arbiter's QUIT come together: a second SystemExit would cut `worker_exit`
+        # short.
+        if self._quitting:
+            return
+        self._quitting = True
         self.cfg.worker_int(self)
         time.sleep(0.1)
         sys.exit(0)

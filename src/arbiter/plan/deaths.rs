@@ -27,7 +27,8 @@ impl Plan {
 
     /// A worker has ended unasked.
     fn mourn(&mut self, child: &Child, exit: Exit, limits: &Limits, now: Time) -> Vec<Action> {
-        let failure = boot_failure(exit);
+        // What has served has booted, whatever status its application ended it with.
+        let failure = boot_failure(exit).filter(|_| !child.has_served());
         if failure.is_some() && self.reload_can_be_dropped(child) {
             return self.drop_reload(now);
         }

@@ -375,6 +375,16 @@ fn nobody_boots_and_the_service_ends() {
 }
 
 #[test]
+fn a_worker_that_has_served_has_booted_whatever_its_status_says() {
+    for code in [3, 4] {
+        let mut scene = Scene::serving(Limits { workers: 1, ..LIMITS });
+        scene.set(1, State::Busy);
+        scene.exit(1, Exit::Code(code));
+        assert_eq!(scene.pids(), [2]);
+    }
+}
+
+#[test]
 fn a_crash_loop_backs_off_and_recovers() {
     let mut scene = Scene::serving(Limits { workers: 1, ..LIMITS });
     let mut delays = Vec::new();
