@@ -344,3 +344,16 @@ def test_a_block_may_run_code_when_it_is_dropped(serve: Serve) -> None:
 
 def test_a_file_that_refers_to_its_wrapper_is_collected(serve: Serve) -> None:
     assert serve("app:app", source=BYTES).get("/cycle").body == b"freed"
+
+
+@pytest.mark.ours("several Content-Length headers from an application")
+@pytest.mark.parametrize(("lengths", "status"), [(("2", "2"), 200), (("2", "3"), 500)])
+def test_an_application_may_not_name_two_lengths(lengths: tuple[str, str], status: int, serve: Serve) -> None:
+    headers = [("Content-Length", length) for length in lengths]
+    source = (
+        f"def app(environ, start_response):\n    start_response('200 OK', {headers})\n    return [b'ab']\n"
+    )
+    with serve("app:app", source=source).connect() as connection:
+        response = connection.request(get())
+        assert response.status == status
+        assert len([name for name, _ in response.headers if name == "Content-Length"]) == 1

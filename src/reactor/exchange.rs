@@ -152,6 +152,7 @@ impl Exchange {
         self.sent_at != 0
             && now - self.sent_at < MOMENT
             && self.connection.outbound.in_memory() + size <= BATCH
+            && self.common.understudy.is_there()
     }
 
     fn queue_rest(

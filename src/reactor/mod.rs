@@ -7,6 +7,7 @@ mod connection;
 mod date;
 mod deadlines;
 mod exchange;
+mod finish;
 mod notice;
 mod outbound;
 #[allow(clippy::module_inception)]

@@ -13,14 +13,13 @@ use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
 use crate::net::Listener;
-use crate::proto::http1::{Refusal, Scan};
+use crate::proto::http1::Refusal;
 use crate::reactor::accept::Accepting;
-use crate::reactor::connection::{Connection, End, Phase, Progress, Step};
+use crate::reactor::connection::{Connection, Phase, Progress, Step};
 use crate::reactor::date::DateCache;
 use crate::reactor::deadlines::{Deadlines, Wait};
 use crate::reactor::exchange::{Common, Exchange};
 use crate::reactor::notice::{Closed, Notice, Rest};
-use crate::reactor::outbound::Flushed;
 use crate::reactor::request::Pool;
 use crate::reactor::settings::ReactorSettings;
 use crate::reactor::understudy::Understudy;
@@ -39,8 +38,6 @@ pub(super) enum Slot {
 pub(super) const LISTENERS: usize = usize::MAX - 1024;
 const WATCHED: usize = usize::MAX - 512;
 
-/// Bytes sent on one connection before the others get their turn.
-const FLUSH_TURN: usize = 1 << 20;
 /// How long the peer may take to see the end of a refused request (RFC 9112, section 9.6), in nanoseconds.
 const LINGER: u64 = 2_000_000_000;
 
@@ -63,7 +60,7 @@ pub struct Reactor {
     /// Connections that had their turn and may have more to read: they come after the events of the next poll.
     later: Vec<usize>,
     /// Connections whose turn of sending ended before the kernel was full.
-    resume: Vec<usize>,
+    pub(super) resume: Vec<usize>,
     /// Listeners on which somebody waits, as bits.
     pub(super) acceptable: u64,
     /// How many connections may still be accepted in this turn.
@@ -216,7 +213,7 @@ impl Reactor {
     }
 
     /// The connection may have more to read, but the others come first.
-    fn queue(&mut self, key: usize) {
+    pub(super) fn queue(&mut self, key: usize) {
         if let Some(Slot::Here(connection)) = self.slots.get_mut(key)
             && !std::mem::replace(&mut connection.queued, true)
         {
@@ -272,7 +269,13 @@ impl Reactor {
     }
 
     /// The connection waits for its socket.
-    fn park(&mut self, key: usize, mut connection: Box<Connection>, wait: Wait, progress: Progress) {
+    pub(super) fn park(
+        &mut self,
+        key: usize,
+        mut connection: Box<Connection>,
+        wait: Wait,
+        progress: Progress,
+    ) {
         let wait = if self.is_draining() && connection.is_idle() { Wait::Farewell } else { wait };
         if self.register(key, &mut connection).is_err() {
             return self.remove(key);
@@ -285,7 +288,7 @@ impl Reactor {
         self.put_back(key, connection);
     }
 
-    fn register(&mut self, key: usize, connection: &mut Connection) -> io::Result<()> {
+    pub(super) fn register(&mut self, key: usize, connection: &mut Connection) -> io::Result<()> {
         if !connection.registered {
             let interest = Interest::READABLE | Interest::WRITABLE;
             let fd = connection.stream.as_fd().as_raw_fd();
@@ -304,97 +307,5 @@ impl Reactor {
         self.deadlines.clear(key);
         self.slots.remove(key);
         self.room_again();
-    }
-
-    /// Takes a served request back.
-    pub fn finish(&mut self, mut exchange: Exchange, end: End) {
-        self.now = clock::monotonic();
-        let end = if exchange.reclaim().is_err() { End::Cut } else { end };
-        let Exchange { key, mut connection, request, .. } = exchange;
-        // A request whose body was not read to its end leaves bytes of it on the connection.
-        let end = if request.decoder.is_some() && end == End::Keep { End::Close } else { end };
-        let lingers = request.decoder.is_some();
-        self.pool.give(request);
-        match end {
-            End::Cut => self.remove(key),
-            _ if !connection.outbound.is_empty() => {
-                connection.phase = Phase::Flushing(end);
-                self.deadlines.set(key, Wait::Send, self.now);
-                self.put_back(key, connection);
-                self.flush(key);
-            }
-            End::Keep => self.await_next(key, connection),
-            End::Close => self.close(key, connection, lingers),
-        }
-    }
-
-    /// The connection is free for its next request, which may have come already.
-    fn await_next(&mut self, key: usize, mut connection: Box<Connection>) {
-        connection.phase = Phase::Head(Scan::default());
-        if connection.inbound.is_empty() && !connection.readable {
-            return self.park(key, connection, Wait::Idle, Progress::None);
-        }
-        self.put_back(key, connection);
-        self.queue(key);
-    }
-
-    /// Everything is sent: the connection ends. Where the peer may still be sending, closing at once could destroy
-    /// the response before the peer has read it (RFC 9112, section 9.6).
-    fn close(&mut self, key: usize, mut connection: Box<Connection>, lingers: bool) {
-        let quiet = !lingers && connection.inbound.is_empty() && !connection.readable;
-        if quiet || connection.stream.is_handed_over() {
-            return self.remove(key);
-        }
-        connection.stream.shutdown_write();
-        connection.inbound = Vec::new();
-        connection.phase = Phase::Lingering;
-        connection.readable = true;
-        if self.register(key, &mut connection).is_err() {
-            return self.remove(key);
-        }
-        self.deadlines.set(key, Wait::Linger, self.now);
-        self.put_back(key, connection);
-        self.queue(key);
-    }
-
-    /// Sends what the kernel takes, and goes on to what follows when nothing is left.
-    pub(super) fn flush(&mut self, key: usize) {
-        let Some(slot) = self.slots.get_mut(key) else { return };
-        let Slot::Here(connection) = slot else { return };
-        let Phase::Flushing(end) = connection.phase else { return };
-        let Connection { outbound, stream, .. } = &mut **connection;
-        match outbound.flush(stream, FLUSH_TURN) {
-            Ok(Flushed::All) => self.flushed(key, end),
-            Ok(Flushed::More) => {
-                self.deadlines.set(key, Wait::Send, self.now);
-                self.resume.push(key);
-            }
-            Ok(Flushed::Blocked { progress }) => self.blocked(key, progress),
-            Err(error) => {
-                self.notices.push(Notice::Closed(connection.peer, Closed::Failed(error)));
-                self.remove(key);
-            }
-        }
-    }
-
-    fn blocked(&mut self, key: usize, progress: bool) {
-        let Slot::Here(mut connection) = std::mem::replace(&mut self.slots[key], Slot::Out) else { return };
-        if self.register(key, &mut connection).is_err() {
-            return self.remove(key);
-        }
-        self.put_back(key, connection);
-        if progress {
-            self.deadlines.set(key, Wait::Send, self.now);
-        }
-    }
-
-    fn flushed(&mut self, key: usize, end: End) {
-        let Slot::Here(connection) = std::mem::replace(&mut self.slots[key], Slot::Out) else { return };
-        self.deadlines.clear(key);
-        match end {
-            End::Keep => self.await_next(key, connection),
-            // What is closed late was sent slowly: the peer may have sent more meanwhile.
-            End::Close | End::Cut => self.close(key, connection, true),
-        }
     }
 }

@@ -64,6 +64,11 @@ impl Understudy {
         }
     }
 
+    /// Whether there is a thread to send what waits; starts it if there is none yet.
+    pub fn is_there(&self) -> bool {
+        self.thread.get_or_init(|| start(self.shared.clone())).is_some()
+    }
+
     /// What is still unsent. Errors: the socket failed meanwhile.
     pub fn take_back(&self) -> io::Result<Outbound> {
         match self.shared.lock().take() {
@@ -74,7 +79,7 @@ impl Understudy {
     }
 }
 
-/// Where no thread can be started, blocks are sent when the application comes back.
+/// Where no thread can be started, no block waits.
 fn start(shared: Arc<Shared>) -> Option<Thread> {
     let thread = thread::Builder::new().name("understudy".to_owned()).stack_size(128 * 1024);
     thread.spawn(move || shared.watch()).ok().map(|handle| handle.thread().clone())

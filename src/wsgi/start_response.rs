@@ -112,7 +112,12 @@ impl Declared {
                 if !self.may_have_length() {
                     return Ok(());
                 }
-                self.content_length = Some(length);
+                // Two lengths are two ends of the message to whoever stands between (RFC 9112, section 6.3).
+                match self.content_length.replace(length) {
+                    Some(before) if before != length => return Err(contradictory_length(before, length)),
+                    Some(_) => return Ok(()),
+                    None => {}
+                }
             }
         }
         encode::field(&mut self.fields, name, value);
@@ -204,4 +209,8 @@ fn content_length(value: &[u8]) -> PyResult<u64> {
     digits.and_then(|text| text.parse().ok()).ok_or_else(|| {
         PyValueError::new_err(format!("Invalid Content-Length: {:?}", String::from_utf8_lossy(value)))
     })
+}
+
+fn contradictory_length(one: u64, other: u64) -> PyErr {
+    PyValueError::new_err(format!("Contradictory Content-Length: {one} and {other}"))
 }

@@ -1,0 +1,107 @@
+//! What follows a response: the rest of it is sent, then the connection waits for its next request or ends.
+
+use crate::proto::http1::Scan;
+use crate::reactor::connection::{Connection, End, Phase, Progress};
+use crate::reactor::deadlines::Wait;
+use crate::reactor::exchange::Exchange;
+use crate::reactor::notice::{Closed, Notice};
+use crate::reactor::outbound::Flushed;
+use crate::reactor::reactor::{Reactor, Slot};
+use crate::sys::clock;
+
+/// Bytes sent on one connection before the others get their turn.
+const FLUSH_TURN: usize = 1 << 20;
+
+impl Reactor {
+    /// Takes a served request back.
+    pub fn finish(&mut self, mut exchange: Exchange, end: End) {
+        self.now = clock::monotonic();
+        let end = if exchange.reclaim().is_err() { End::Cut } else { end };
+        let Exchange { key, mut connection, request, .. } = exchange;
+        // A request whose body was not read to its end leaves bytes of it on the connection.
+        let end = if request.decoder.is_some() && end == End::Keep { End::Close } else { end };
+        let lingers = request.decoder.is_some();
+        self.pool.give(request);
+        match end {
+            End::Cut => self.remove(key),
+            _ if !connection.outbound.is_empty() => {
+                connection.phase = Phase::Flushing(end);
+                self.deadlines.set(key, Wait::Send, self.now);
+                self.put_back(key, connection);
+                self.flush(key);
+            }
+            End::Keep => self.await_next(key, connection),
+            End::Close => self.close(key, connection, lingers),
+        }
+    }
+
+    /// The connection is free for its next request, which may have come already.
+    fn await_next(&mut self, key: usize, mut connection: Box<Connection>) {
+        connection.phase = Phase::Head(Scan::default());
+        if connection.inbound.is_empty() && !connection.readable {
+            return self.park(key, connection, Wait::Idle, Progress::None);
+        }
+        self.put_back(key, connection);
+        self.queue(key);
+    }
+
+    /// Everything is sent: the connection ends. Where the peer may still be sending, closing at once could destroy
+    /// the response before the peer has read it (RFC 9112, section 9.6).
+    fn close(&mut self, key: usize, mut connection: Box<Connection>, lingers: bool) {
+        let quiet = !lingers && connection.inbound.is_empty() && !connection.readable;
+        if quiet || connection.stream.is_handed_over() {
+            return self.remove(key);
+        }
+        connection.stream.shutdown_write();
+        connection.inbound = Vec::new();
+        connection.phase = Phase::Lingering;
+        connection.readable = true;
+        if self.register(key, &mut connection).is_err() {
+            return self.remove(key);
+        }
+        self.deadlines.set(key, Wait::Linger, self.now);
+        self.put_back(key, connection);
+        self.queue(key);
+    }
+
+    /// Sends what the kernel takes, and goes on to what follows when nothing is left.
+    pub(super) fn flush(&mut self, key: usize) {
+        let Some(slot) = self.slots.get_mut(key) else { return };
+        let Slot::Here(connection) = slot else { return };
+        let Phase::Flushing(end) = connection.phase else { return };
+        let Connection { outbound, stream, .. } = &mut **connection;
+        match outbound.flush(stream, FLUSH_TURN) {
+            Ok(Flushed::All) => self.flushed(key, end),
+            Ok(Flushed::More) => {
+                self.deadlines.set(key, Wait::Send, self.now);
+                self.resume.push(key);
+            }
+            Ok(Flushed::Blocked { progress }) => self.blocked(key, progress),
+            Err(error) => {
+                self.notices.push(Notice::Closed(connection.peer, Closed::Failed(error)));
+                self.remove(key);
+            }
+        }
+    }
+
+    fn blocked(&mut self, key: usize, progress: bool) {
+        let Slot::Here(mut connection) = std::mem::replace(&mut self.slots[key], Slot::Out) else { return };
+        if self.register(key, &mut connection).is_err() {
+            return self.remove(key);
+        }
+        self.put_back(key, connection);
+        if progress {
+            self.deadlines.set(key, Wait::Send, self.now);
+        }
+    }
+
+    fn flushed(&mut self, key: usize, end: End) {
+        let Slot::Here(connection) = std::mem::replace(&mut self.slots[key], Slot::Out) else { return };
+        self.deadlines.clear(key);
+        match end {
+            End::Keep => self.await_next(key, connection),
+            // What is closed late was sent slowly: the peer may have sent more meanwhile.
+            End::Close | End::Cut => self.close(key, connection, true),
+        }
+    }
+}
