@@ -13,7 +13,7 @@ import pytest
 
 from conftest import Serve
 from support.cases import get
-from support.processes import alive, wait_for
+from support.processes import alive, processor_time, wait_for
 from support.server import Server
 
 HOOKS = """
@@ -55,6 +55,16 @@ def app(environ, start_response):
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     start_response("200 OK", [("Content-Length", "1")])
     return [str(status).encode()]
+"""
+
+HOLDS_INTERPRETER = """
+import re, threading
+
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Length", "0"), ("Connection", "close")])
+    if environ["PATH_INFO"] == "/hold":
+        threading.Timer(0.2, re.match, ["(a+)+$", "a" * 60 + "b"]).start()
+    return []
 """
 
 EXITS = """
@@ -211,6 +221,19 @@ def test_an_exit_of_the_application_ends_its_worker_alone(status: str, serve: Se
         connection.send(get(target=f"/?{status}".encode()))
         connection.read_to_end()
     wait_for(lambda: server.booted() and old not in server.workers(), "a replacement")
+    assert server.get().status == 200
+
+
+@pytest.mark.ours("the line names the worker alone in both, but Gunicorn's threaded worker has another clock")
+def test_a_thread_that_never_lets_go_of_the_interpreter_makes_the_worker_late(serve: Serve) -> None:
+    server = serve("app:app", "--timeout", "1", source=HOLDS_INTERPRETER)
+    stuck = server.worker()
+    assert server.get("/hold").status == 200
+    wait_for(lambda: processor_time(stuck) > 1, "the thread to hold the interpreter")
+    with server.connect() as connection:
+        connection.send(get())
+        server.wait_for_log(rf"\[CRITICAL\] WORKER TIMEOUT \(pid:{stuck}\)$")
+    wait_for(lambda: server.booted() and stuck not in server.workers(), "a replacement")
     assert server.get().status == 200
 
 

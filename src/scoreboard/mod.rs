@@ -8,7 +8,8 @@
 //!
 //! ```text
 //! Empty --claim--> Booting --booted--> Idle <--begin/end--> Busy
-//!                                        `--beat--> Beating (a worker class that has its own loop)
+//!                                        `--beat--> Beating (a worker class that has its own loop,
+//!                                                             or a native one on its way to the interpreter)
 //! ```
 
 use std::io;
@@ -208,6 +209,11 @@ impl Slot {
             self.change(State::Beating);
             self.board.wake_if_asleep();
         }
+    }
+
+    /// The latest beat is answered for: Beating -> Idle.
+    pub fn quiet(&self) {
+        self.words()[STATE].store(State::Idle as u64, Release);
     }
 
     fn words(&self) -> &[AtomicU64] {

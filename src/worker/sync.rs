@@ -44,9 +44,15 @@ impl Driver {
         self.look_at_signals(py, server)?;
         while !self.is_done() {
             server.write_logs();
-            let (reactor, most) =
-                (&mut self.reactor, time_left(self.leaving_since, self.setup.graceful_timeout));
-            let rest = py.detach(|| reactor.poll(most))?;
+            let most = time_left(self.leaving_since, self.setup.graceful_timeout);
+            let (reactor, slot) = (&mut self.reactor, &self.setup.slot);
+            let rest = py.detach(|| {
+                let rest = reactor.poll(most);
+                // A thread of the application that never lets go of the interpreter makes the worker late.
+                slot.beat(reactor.now());
+                rest
+            })?;
+            slot.quiet();
             let woken = self.reactor.take_woken();
             if woken & (1 << LIFELINE) != 0 {
                 let worker = self.setup.worker.bind(py);
