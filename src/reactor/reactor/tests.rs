@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::*;
 use crate::proto::forwarded::TrustedPeers;
 use crate::proto::http1::Rules;
-use crate::reactor::{Body, SpoolSettings};
+use crate::reactor::{Body, End, SpoolSettings};
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
