@@ -232,13 +232,16 @@ def test_no_descriptor_is_left_of_clients_that_are_gone(views: Server) -> None:
 def test_the_service_recovers_from_exhausted_descriptors(serve: Serve) -> None:
     server = serve("views:app", limits={resource.RLIMIT_NOFILE: (48, 48)})
     worker = server.worker()
+    # The beginning of a head, as silent connections would make room for each other.
     clients = [server.connect() for _ in range(100)]
     try:
+        for client in clients:
+            client.send(b"GET")
         wait_for(lambda: len(processes.descriptors(worker)) >= 46, "the descriptors to run out")
         before = processes.processor_time(worker)
         time.sleep(1)
         assert processes.processor_time(worker) - before < 0.3, "it spins"
-        clients[0].assert_open_at("/hello")
+        assert clients[0].request(b" /hello HTTP/1.1\r\nHost: a\r\n\r\n").status == 200
     finally:
         for client in clients:
             client.close()
@@ -454,3 +457,14 @@ def test_a_response_that_cannot_be_stored_is_sent_all_the_same(serve: Serve) -> 
             connection.send(get(target=path))
             wait_for(lambda: connection.readable(0), "the first bytes")
             assert len(connection.read_response().body) == 20_000_000
+
+
+@pytest.mark.ours("the sync worker holds many connections")
+def test_silent_connections_make_room_for_those_that_speak(serve: Serve) -> None:
+    server = serve("views:app", "--worker-connections", "10")
+    silent = [server.connect() for _ in range(30)]
+    wait_for(lambda: len(processes.sockets(server.worker())) >= 10, "as many connections as are allowed")
+    with server.connect() as speaking:
+        speaking.assert_open_at("/hello")
+    for connection in silent:
+        connection.close()

@@ -82,6 +82,7 @@ impl Listener {
             setsockopt(&fd, sockopt::ReusePort, &true)?;
         }
         bind(fd.as_raw_fd(), &SockaddrStorage::from(address))?;
+        sys::socket::defer_accept(fd.as_fd());
         listen(&fd, accept_queue(backlog))?;
         let bound = inet_name(&fd)?.unwrap_or(address);
         Ok(Self { fd, address: Address::Inet(bound), file: None })

@@ -36,7 +36,7 @@ impl Reactor {
     pub(super) fn accept(&mut self) -> Option<Exchange> {
         while self.burst > 0 && self.acceptable != 0 && self.accepting == Accepting::Yes {
             let full = self.slots.len() >= self.common.settings.worker_connections;
-            if full && self.deadlines.oldest(Wait::Idle).is_none() {
+            if full && self.oldest_quiet().is_none() {
                 self.pause(Accepting::Full);
                 return None;
             }
@@ -45,7 +45,7 @@ impl Reactor {
                 Ok((stream, peer)) => {
                     self.burst -= 1;
                     if full {
-                        self.evict_idle();
+                        self.evict_quiet();
                     }
                     if let Some(exchange) = self.adopt(stream, peer, index) {
                         return Some(exchange);
@@ -65,7 +65,7 @@ impl Reactor {
     fn accept_failed(&mut self, index: usize, error: io::Error) {
         match error.raw_os_error() {
             Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
-                if !self.evict_idle() {
+                if !self.evict_quiet() {
                     self.notices.push(Notice::Exhausted(error));
                     self.pause(Accepting::Exhausted(self.now + EXHAUSTED_PAUSE));
                 }
@@ -76,9 +76,15 @@ impl Reactor {
         }
     }
 
-    /// Closes the connection that has been idle for the longest time; `false` if none is.
-    fn evict_idle(&mut self) -> bool {
-        let Some(key) = self.deadlines.oldest(Wait::Idle) else { return false };
+    /// The connection that can best be done without: one that has been idle for the longest time, else one that has
+    /// never sent a byte.
+    fn oldest_quiet(&self) -> Option<usize> {
+        self.deadlines.oldest(Wait::Idle).or_else(|| self.deadlines.oldest(Wait::First))
+    }
+
+    /// Closes that connection; `false` if there is none.
+    fn evict_quiet(&mut self) -> bool {
+        let Some(key) = self.oldest_quiet() else { return false };
         self.remove(key);
         true
     }

@@ -159,8 +159,12 @@ impl Connection {
         };
         pool.give(request);
         self.phase = Phase::Head(scan);
-        let waits_for_first = self.requests == 0;
-        Step::Wait(if waits_for_first || !scan.is_idle() { Wait::Head } else { Wait::Idle }, progress)
+        let wait = match (scan.is_idle(), self.requests) {
+            (false, _) => Wait::Head,
+            (true, 0) => Wait::First,
+            (true, _) => Wait::Idle,
+        };
+        Step::Wait(wait, progress)
     }
 
     /// The head is complete: `length` bytes of `request.bytes`.

@@ -6,7 +6,9 @@
 pub enum Wait {
     /// The next request of a kept-alive connection.
     Idle,
-    /// The rest of a request's head, or the first byte of a new connection.
+    /// The first byte of a new connection.
+    First,
+    /// The rest of a request's head.
     Head,
     /// More of a request's body.
     Body,
@@ -18,7 +20,8 @@ pub enum Wait {
     Farewell,
 }
 
-const KINDS: [Wait; 6] = [Wait::Idle, Wait::Head, Wait::Body, Wait::Send, Wait::Linger, Wait::Farewell];
+const KINDS: [Wait; 7] =
+    [Wait::Idle, Wait::First, Wait::Head, Wait::Body, Wait::Send, Wait::Linger, Wait::Farewell];
 const NONE: u32 = u32::MAX;
 
 #[derive(Clone, Copy, Debug)]
@@ -134,6 +137,7 @@ mod tests {
     fn deadlines() -> Deadlines {
         Deadlines::new(|wait| match wait {
             Wait::Idle => 100,
+            Wait::First => 30,
             Wait::Head => 10,
             Wait::Body => 0,
             Wait::Send => 20,

@@ -84,7 +84,7 @@ impl Reactor {
     ) -> io::Result<Self> {
         let lasts = |wait| match wait {
             Wait::Idle => settings.keepalive,
-            Wait::Head => settings.header_timeout,
+            Wait::First | Wait::Head => settings.header_timeout,
             Wait::Body => settings.body_timeout,
             Wait::Send => settings.send_timeout,
             Wait::Linger => LINGER,

@@ -74,7 +74,7 @@ impl Reactor {
                     self.notices.push(Notice::Silent(peer, wait));
                     self.remove(key);
                 }
-                Wait::Idle | Wait::Head | Wait::Linger | Wait::Farewell => self.remove(key),
+                Wait::Idle | Wait::First | Wait::Head | Wait::Linger | Wait::Farewell => self.remove(key),
             }
         }
     }

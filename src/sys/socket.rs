@@ -149,3 +149,24 @@ pub fn shutdown(socket: BorrowedFd<'_>) {
     // As above.
     let _ = nix::sys::socket::shutdown(socket.as_raw_fd(), nix::sys::socket::Shutdown::Both);
 }
+
+/// Lets the kernel keep a new connection to itself until its first bytes are there, for about a second at most. Whoever
+/// accepts it then can serve it at once, without being woken twice; a client that only connects wakes nobody.
+pub fn defer_accept(listener: BorrowedFd<'_>) {
+    #[cfg(target_os = "linux")]
+    {
+        let seconds: libc::c_int = 1;
+        // SAFETY: the option takes an int, and its size is told. A kernel that refuses it hands connections out at once.
+        unsafe {
+            libc::setsockopt(
+                listener.as_raw_fd(),
+                libc::IPPROTO_TCP,
+                libc::TCP_DEFER_ACCEPT,
+                (&raw const seconds).cast(),
+                size_of::<libc::c_int>() as libc::socklen_t,
+            );
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = listener;
+}
