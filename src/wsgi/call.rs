@@ -144,21 +144,25 @@ impl Bridge {
     ) -> Result<(End, Option<Flaw>), Abort> {
         let (py, responder) = (responder.py(), responder.get());
         if let Ok(list) = iterable.cast_exact::<PyList>() {
-            // Its length may change while it is iterated: the one block is the last only if it is the only one.
-            let single = list.len() == 1;
+            if list.len() == 1 {
+                return responder.whole(py, &list.get_item(0)?);
+            }
             for block in list.iter() {
-                responder.block(py, &block, single)?;
+                responder.block(py, &block)?;
             }
         } else if let Ok(tuple) = iterable.cast_exact::<PyTuple>() {
+            if tuple.len() == 1 {
+                return responder.whole(py, &tuple.get_item(0)?);
+            }
             for block in tuple.iter() {
-                responder.block(py, &block, tuple.len() == 1)?;
+                responder.block(py, &block)?;
             }
         } else if !self.send_file(responder, iterable)? {
             for block in iterable.try_iter()? {
                 if fork::is_forked_child() {
                     leave_child(py, block.err());
                 }
-                responder.block(py, &block?, false)?;
+                responder.block(py, &block?)?;
             }
         }
         responder.finish(py)

@@ -82,6 +82,9 @@ impl Environs {
         let mount = given.unwrap_or(&self.script_name);
         let path = script_name::path_info(mount, request.part(head.path))?;
 
+        if let Some(address) = exchange.peer().and_then(|peer| self.peers.changed_address(py, peer)) {
+            self.set_address(&address);
+        }
         let (listener, prepared) = &self.prepared[exchange.listener()];
         let environ = prepared.bind(py).copy().expect("no memory for an environ");
         let set = |key: &Bound<'py, PyString>, value: &Bound<'py, PyString>| {
@@ -115,7 +118,6 @@ impl Environs {
             set(intern!(py, "SCRIPT_NAME"), &ffi::text(py, mount));
         }
         if let Some(peer) = exchange.peer() {
-            set(intern!(py, "REMOTE_ADDR"), &self.peers.address(py, peer));
             set(intern!(py, "REMOTE_PORT"), &PeerNames::port(py, peer));
         }
         if let (ListenerName::Unix(_), Some(host)) = (listener, head.host) {
@@ -129,6 +131,16 @@ impl Environs {
             put.expect("joining two strings cannot fail");
         }
         Ok(environ)
+    }
+}
+
+impl Environs {
+    /// Puts `REMOTE_ADDR` into the prepared dicts of the listeners whose clients have one.
+    fn set_address(&self, address: &Bound<'_, PyString>) {
+        let py = address.py();
+        for (_, prepared) in self.prepared.iter().filter(|(name, _)| matches!(name, ListenerName::Inet(..))) {
+            ffi::set(prepared.bind(py), intern!(py, "REMOTE_ADDR"), address.as_any());
+        }
     }
 }
 

@@ -7,23 +7,24 @@ use pyo3::types::PyString;
 
 use super::ffi;
 
-/// `REMOTE_ADDR`, remembered for the address seen last: behind a proxy it is always the same one.
+/// `REMOTE_ADDR`: made when it changes. Behind a proxy it never does.
 #[derive(Default)]
 pub struct PeerNames {
-    last: Option<(IpAddr, Py<PyString>)>,
+    last: Option<IpAddr>,
 }
 
 impl PeerNames {
-    /// `REMOTE_ADDR` of a client.
-    pub fn address<'py>(&mut self, py: Python<'py>, peer: SocketAddr) -> Bound<'py, PyString> {
-        match &self.last {
-            Some((ip, text)) if *ip == peer.ip() => text.bind(py).clone(),
-            _ => {
-                let text = PyString::new(py, &peer.ip().to_string());
-                self.last = Some((peer.ip(), text.clone().unbind()));
-                text
-            }
+    /// `REMOTE_ADDR` of a client, if it is another one than the last time.
+    pub fn changed_address<'py>(
+        &mut self,
+        py: Python<'py>,
+        peer: SocketAddr,
+    ) -> Option<Bound<'py, PyString>> {
+        if self.last == Some(peer.ip()) {
+            return None;
         }
+        self.last = Some(peer.ip());
+        Some(PyString::new(py, &peer.ip().to_string()))
     }
 
     /// `REMOTE_PORT` of a client.

@@ -115,31 +115,23 @@ impl Responder {
         })
     }
 
-    /// Sends a block of the body; `last` promises that it is the only one left.
-    pub fn block(&self, py: Python<'_>, block: &Bound<'_, PyAny>, last: bool) -> Result<(), Abort> {
-        let Ok(block) = block.cast::<PyBytes>() else {
-            return Err(PyTypeError::new_err(format!("{} is not a byte", block.repr()?)).into());
-        };
+    /// Sends a block of the body.
+    pub fn block(&self, py: Python<'_>, block: &Bound<'_, PyAny>) -> Result<(), Abort> {
+        let block = bytes(block)?;
         let mut live = self.settled(py);
-        let Live { response, declared, scratch, date, .. } = &mut *live;
-        let response = response.as_mut().ok_or_else(ended)?;
-        if !response.is_declared() {
-            return Err(undeclared().into());
-        }
-        let date = date.as_ref().expect("installed with the response");
-        let keep = || -> Payload {
-            // The end of a subclass's object may run the application's code, which must not happen under the lock.
-            match block.is_exact_instance_of::<PyBytes>() {
-                true => Box::new(PyBackedBytes::from(block.clone())),
-                false => Box::new(block.as_bytes().to_vec()),
-            }
-        };
-        response.write(declared, scratch, date, block.as_bytes(), last, keep)?;
-        if response.exchange_mut().is_full()? {
+        if live.send(block, false)? {
             drop(live);
             self.wait_for_room(py)?;
         }
         Ok(())
+    }
+
+    /// Sends a body that is one block, and ends it.
+    pub fn whole(&self, py: Python<'_>, block: &Bound<'_, PyAny>) -> Result<(End, Option<Flaw>), Abort> {
+        let block = bytes(block)?;
+        let mut live = self.settled(py);
+        live.send(block, true)?;
+        live.finish()
     }
 
     /// Waits, without the interpreter, until the client has taken enough.
@@ -191,13 +183,7 @@ impl Responder {
 
     /// Ends the body.
     pub fn finish(&self, py: Python<'_>) -> Result<(End, Option<Flaw>), Abort> {
-        let mut live = self.settled(py);
-        let Live { response, declared, scratch, date, .. } = &mut *live;
-        let response = response.as_mut().ok_or_else(ended)?;
-        if !response.is_declared() {
-            return Err(undeclared().into());
-        }
-        Ok(response.finish(declared, scratch, date.as_ref().expect("installed with the response"))?)
+        self.settled(py).finish()
     }
 
     /// Reads some of a streamed body into `out`, waiting (without the interpreter) for at least a byte; `true` at its
@@ -283,7 +269,7 @@ impl Responder {
 
     /// The `write` that `start_response` returns.
     fn write(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.block(py, data, false).map_err(|abort| self.lock().raised(abort))
+        self.block(py, data).map_err(|abort| self.lock().raised(abort))
     }
 
     /// `wsgi.early_hints`: sends a 103 response with these headers.
@@ -295,7 +281,42 @@ impl Responder {
     }
 }
 
+fn bytes<'a, 'py>(block: &'a Bound<'py, PyAny>) -> PyResult<&'a Bound<'py, PyBytes>> {
+    match block.cast::<PyBytes>() {
+        Ok(block) => Ok(block),
+        Err(_) => Err(PyTypeError::new_err(format!("{} is not a byte", block.repr()?))),
+    }
+}
+
 impl Live {
+    /// Sends a block; `last` promises that no other follows. Tells whether the application must wait for the client.
+    fn send(&mut self, block: &Bound<'_, PyBytes>, last: bool) -> Result<bool, Abort> {
+        let Live { response, declared, scratch, date, .. } = self;
+        let response = response.as_mut().ok_or_else(ended)?;
+        if !response.is_declared() {
+            return Err(undeclared().into());
+        }
+        let date = date.as_ref().expect("installed with the response");
+        let keep = || -> Payload {
+            // The end of a subclass's object may run the application's code, which must not happen under the lock.
+            match block.is_exact_instance_of::<PyBytes>() {
+                true => Box::new(PyBackedBytes::from(block.clone())),
+                false => Box::new(block.as_bytes().to_vec()),
+            }
+        };
+        response.write(declared, scratch, date, block.as_bytes(), last, keep)?;
+        Ok(response.exchange_mut().is_full()?)
+    }
+
+    fn finish(&mut self) -> Result<(End, Option<Flaw>), Abort> {
+        let Live { response, declared, scratch, date, .. } = self;
+        let response = response.as_mut().ok_or_else(ended)?;
+        if !response.is_declared() {
+            return Err(undeclared().into());
+        }
+        Ok(response.finish(declared, scratch, date.as_ref().expect("installed with the response"))?)
+    }
+
     /// The exception with which the application hears of it; what it really was is kept.
     fn raised(&mut self, abort: Abort) -> PyErr {
         match abort {
