@@ -357,3 +357,24 @@ def test_an_application_may_not_name_two_lengths(lengths: tuple[str, str], statu
         response = connection.request(get())
         assert response.status == status
         assert len([name for name, _ in response.headers if name == "Content-Length"]) == 1
+
+
+READ_OR_SENT = """
+class Both:
+    def __init__(self):
+        self.file = open(__file__, "rb")
+        self.fileno, self.tell = self.file.fileno, self.file.tell
+        self.rest = [b"read"]
+    def read(self, size):
+        return self.rest.pop() if self.rest else b""
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return environ["wsgi.file_wrapper"](Both())
+"""
+
+
+@pytest.mark.parametrize("flags", [(), ("--no-sendfile",)])
+def test_a_wrapped_file_is_sent_unread_unless_sendfile_is_off(flags: tuple[str, ...], serve: Serve) -> None:
+    server = serve("app:app", *flags, source=READ_OR_SENT)
+    expected = "read" if flags else READ_OR_SENT
+    assert server.get("/").text == expected

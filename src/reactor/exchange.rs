@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::proto::http1::{Head, Refusal, Version};
+use crate::proto::http1::{Head, Refusal};
 use crate::reactor::connection::Connection;
 use crate::reactor::outbound::{Flushed, Payload};
 use crate::reactor::request::Request;
@@ -75,7 +75,7 @@ impl Exchange {
 
     /// The minor version of the response: 0 to a client of HTTP/1.0, else 1, whatever higher version was named.
     pub fn response_minor(&self) -> u8 {
-        u8::from(self.request.head.version >= Version::HTTP_11)
+        self.request.head.version.of_answer().minor
     }
 
     /// The client's address; `None` on a Unix socket.
