@@ -1,4 +1,5 @@
-"""Gunicorn 27.0.1 and rgunicorn side by side: the same application and configuration, what they say and do compared.
+"""Gunicorn 27.0.1 and rgunicorn side by side, on the same application and configuration.
 
-What may differ is a row of docs/compat.md (`parity.rows`); every difference names its row.
+What they say and do is compared. What may differ is a row of docs/compat.md (`parity.rows`), and every
+difference names its row.
 """

@@ -1,4 +1,4 @@
-"""Requests to the views of tests/apps/views.py whose whole answers are compared, and the rows of those that differ."""
+"""Requests to tests/apps/views.py whose whole answers are compared, and the rows of those that differ."""
 
 from __future__ import annotations
 

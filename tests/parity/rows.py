@@ -45,7 +45,7 @@ def parse(text: str) -> Iterator[Row]:
             inside = False
         elif inside and set(line) - set("| -"):
             assert len(cells) == len(COLUMNS), f"not a row of {len(COLUMNS)} cells: {line}"
-            areas = frozenset(word.strip() for word in cells[-1].split(",") if word.strip() != "–")
+            areas = frozenset(word.strip() for word in cells[-1].split(",") if word.strip() != "-")
             yield Row(cells[0], tuple(cells[1:-1]), areas)
 
 

@@ -1,7 +1,7 @@
 """The wire cases: for each, the bytes of a request and what must come back.
 
-The refusals' texts are Gunicorn's. `ours` is the row of docs/compat.md that says why Gunicorn, run on the same table,
-is not asked.
+The refusals' texts are Gunicorn's. `ours` is the row of docs/compat.md that says why Gunicorn, run on the
+same table, is not asked.
 """
 
 from __future__ import annotations

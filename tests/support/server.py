@@ -43,8 +43,8 @@ class Server:
 
     `app` names the application; `source` is the text of an `app.py` for it. `flags` come after `--bind`.
     `kind` is `tcp`, `tcp6` or `unix`; `binds` replaces it. `config` is the text of a gunicorn.conf.py.
-    `limits` are soft and hard resource limits. `error_log` is where the flags send the error log. `program` is the
-    command, if it is not the one under test.
+    `limits` are soft and hard resource limits. `error_log` is where the flags send the error log.
+    `program` is the command, if it is not the one under test.
     """
 
     live: ClassVar[list[Server]] = []
