@@ -1,7 +1,7 @@
 """Many configurations judged in one process of each server: `probe.py PACKAGE JOBS`.
 
-A job with `name` and `value` (Python source) sets one setting of a `Config`. A job with `arguments` is a whole
-command, in a forked child that has imported the server already: it costs milliseconds, not an import.
+A job with `name` and `value` (Python source) sets one setting of a `Config`. A job with `arguments` is a
+whole command, in a forked child that has imported the server already: it costs milliseconds, not an import.
 """
 
 from __future__ import annotations

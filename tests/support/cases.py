@@ -210,16 +210,10 @@ REQUEST_LINES = [
 
 HEADERS = [
     refused("no Host", b"GET / HTTP/1.1\r\n\r\n", None, ours="host"),
-    refused(
-        "a Host with a space", b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n", None, ours="host"
-    ),
-    refused(
-        "a Host with a slash", b"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", None, ours="host"
-    ),
+    refused("a Host with a space", b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n", None, ours="host"),
+    refused("a Host with a slash", b"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", None, ours="host"),
     refused("a Host with a user", b"GET / HTTP/1.1\r\nHost: u@a\r\n\r\n", None, ours="host"),
-    refused(
-        "a Host with a bad port", b"GET / HTTP/1.1\r\nHost: a:x\r\n\r\n", None, ours="host"
-    ),
+    refused("a Host with a bad port", b"GET / HTTP/1.1\r\nHost: a:x\r\n\r\n", None, ours="host"),
     refused("a list of hosts", b"GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", None, ours="host"),
     refused("two Hosts", get(b"Host: localhost\r\n"), HEADER.format("HOST")),
     Case("an IPv6 Host", b"GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", environ={"HTTP_HOST": "[::1]:80"}),
