@@ -12,7 +12,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "compat.md"
 COLUMNS = ["row", "what", "Gunicorn", "rgunicorn", "why", "parity"]
 
 #: The comparisons that a row can be the reason for a difference in; each is a test file here.
-AREAS = {"settings", "help", "environ", "wire", "access", "hooks", "start"}
+AREAS = {"settings", "environ", "wire", "access", "hooks", "start"}
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ REQUESTS = {
     + b"Connection: keep-alive\r\nUpgrade-Insecure-Requests: 1\r\nTE: trailers\r\n\r\n",
     "a proxy": b"GET / HTTP/1.1\r\n"
     + HOST
-    + b"X-Forwarded-For: 9.9.9.9\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: h\r\nForwarded: for=x\r\n\r\n",
+    + b"X-Forwarded-For: 9.9.9.9\r\nX-Forwarded-Proto: https\r\nForwarded: for=x\r\n\r\n",
     "a prefix": b"GET /base/x HTTP/1.1\r\n" + HOST + b"SCRIPT_NAME: /base\r\nX_Y: 1\r\nPATH_INFO: /z\r\n\r\n",
     "the name Proxy": b"GET / HTTP/1.1\r\n" + HOST + b"Proxy: http://evil\r\n\r\n",
     "reserved names": b"GET / HTTP/1.1\r\n"
