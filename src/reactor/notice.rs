@@ -32,6 +32,8 @@ pub enum Notice {
     Closed(Option<SocketAddr>, Closed),
     /// The peer sent no more of a body, or took no more of a response, in time.
     Silent(Option<SocketAddr>, Wait),
+    /// A large body could not be stored, so the application reads it from the socket.
+    Unstored(io::Error),
     /// No connection can be accepted for a while: descriptors or memory have run out.
     Exhausted(io::Error),
 }
