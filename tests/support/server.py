@@ -64,6 +64,8 @@ class Server:
         program: str = COMMAND,
     ) -> None:
         self.program = program
+        #: What runs the command, in front of it: strace, unshare.
+        self.prefix: list[str] = []
         self.home = Path(tempfile.mkdtemp(prefix="rg-"))
         self.directory = self.home / "run"
         self.temporary = self.home / "tmp"
@@ -140,7 +142,7 @@ class Server:
         own = GUNICORN_FLAGS if Path(program).name == "gunicorn" else []
         path = program if "/" in program else str(Path(sys.executable).with_name(program))
         binds = [word for bind in self.binds for word in ("--bind", bind)]
-        return [path, *binds, *own, *self.flags, self.app]
+        return [*self.prefix, path, *binds, *own, *self.flags, self.app]
 
     def _prepare(self) -> None:
         """Runs in the child: it ends with the tests, however they end, and has the limits asked for."""
