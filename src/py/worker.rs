@@ -4,6 +4,7 @@
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -47,12 +48,24 @@ fn setup(worker: &Bound<'_, PyAny>) -> PyResult<Setup> {
         max_requests: Some(max_requests).filter(|&limit| limit < i64::MAX as u64),
         graceful_timeout: seconds(&cfg, "graceful_timeout")?,
         access_log_format: if access_log { Some(access_log_format(&cfg)?) } else { None },
+        notify_every: notify_every(worker)?,
         hooks: Arc::new(hooks(worker, &cfg)?),
         cfg: cfg.unbind(),
         application: worker.getattr("wsgi")?.unbind(),
         log: log.unbind(),
         worker: worker.clone().unbind(),
     })
+}
+
+/// `timeout` of a worker is half of the setting, in seconds; 0 = no limit, then Gunicorn notifies every half second.
+fn notify_every(worker: &Bound<'_, PyAny>) -> PyResult<Option<u64>> {
+    if !worker.getattr("notifies")?.is_truthy()? {
+        return Ok(None);
+    }
+    let timeout: f64 = worker.getattr("timeout")?.extract()?;
+    let timeout = Duration::try_from_secs_f64(timeout).unwrap_or_default();
+    let every = if timeout.is_zero() { Duration::from_millis(500) } else { timeout };
+    Ok(Some(u64::try_from(every.as_nanos()).unwrap_or(u64::MAX)))
 }
 
 fn hooks(worker: &Bound<'_, PyAny>, cfg: &Bound<'_, PyAny>) -> PyResult<Hooks> {

@@ -1,7 +1,7 @@
 """A request as hooks and loggers see it.
 
-The server makes these objects from requests that it has parsed itself, and only where a hook or a logger wants them.
-They are ordinary objects: whoever gets one may set attributes of their own.
+The server makes these objects from requests that it has parsed itself, and only where a hook or a logger
+wants them. They are ordinary objects: whoever gets one may set attributes of their own.
 """
 
 from __future__ import annotations
