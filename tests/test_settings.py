@@ -232,11 +232,6 @@ def test_the_check_finds_what_would_stop_the_start(project: Project) -> None:
     reason = "ModuleNotFoundError: No module named 'nosuch'"
     source = "worker_class from -k/--worker-class on the command line"
     assert said == f"\nError: class uri 'nosuch.Worker' invalid or not found: {reason} ({source})\n\n"
-    project.write("gunicorn.conf.py", "def post_request(worker, req): pass\n")
-    said = project.refusal("--check-config", "app")
-    missing = "post_request: hooks around requests are not part of this version of rgunicorn"
-    assert said.startswith(f"\nError: {missing} (post_request from ")
-    (project.directory / "gunicorn.conf.py").unlink()
     said = project.refusal("--check-config", "app", env={"PORT": ""})
     assert said == "\nError: '' is not a valid port number. (bind from the environment variable PORT)\n\n"
 

@@ -44,7 +44,9 @@ impl Driver {
         self.look_at_signals(py, server)?;
         while !self.is_done() {
             server.write_logs();
-            let most = time_left(self.leaving_since, self.setup.graceful_timeout);
+            self.notify(py)?;
+            let left = time_left(self.leaving_since, self.setup.graceful_timeout);
+            let most = left.into_iter().chain(self.setup.notify_every.map(Duration::from_nanos)).min();
             let (reactor, slot) = (&mut self.reactor, &self.setup.slot);
             let rest = py.detach(|| {
                 let rest = reactor.poll(most);
@@ -75,6 +77,14 @@ impl Driver {
             }
         }
         Ok(())
+    }
+
+    /// Calls the worker's `notify()` if it is not ours, which does nothing.
+    fn notify(&self, py: Python<'_>) -> PyResult<()> {
+        match self.setup.notify_every {
+            Some(_) => self.setup.worker.call_method0(py, "notify").map(drop),
+            None => Ok(()),
+        }
     }
 
     /// The worker's handler has run. Usually the pipe says so too, but an application may have taken Python's wakeup
