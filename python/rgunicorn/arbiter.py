@@ -17,7 +17,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import rgunicorn
-from rgunicorn import _native, sock, util
+from rgunicorn import _alias, _native, sock, util
 from rgunicorn.errors import AppImportError, HaltServer
 from rgunicorn.glogging import Logger
 
@@ -63,6 +63,7 @@ class Arbiter:
     }
 
     def __init__(self, app: Any) -> None:
+        _alias.install()
         os.environ["SERVER_SOFTWARE"] = rgunicorn.SERVER_SOFTWARE
         self._num_workers: int | None = None
         self._env_before: dict[str, str | None] = {}
@@ -108,7 +109,7 @@ class Arbiter:
 
     def start(self) -> None:
         """Opens the listeners."""
-        self.log.info("Starting rgunicorn %s", rgunicorn.__version__)
+        self.log.info("Starting rgunicorn %s", rgunicorn.VERSION)
         self.pid = os.getpid()
         util.set_process_title(f"master [{self.proc_name}]")
         self.cfg.on_starting(self)
