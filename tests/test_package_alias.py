@@ -144,7 +144,7 @@ from gunicorn.workers.base import Worker
 def app(environ, start_response):
     child = [sys.executable, "-c", "import gunicorn; print(gunicorn.__file__)"]
     facts = {
-        "same": [gunicorn, Worker] == [sys.modules["rgunicorn"], sys.modules["rgunicorn.workers.base"].Worker],
+        "same": gunicorn is sys.modules["rgunicorn"] and Worker.__module__ == "rgunicorn.workers.base",
         "child": subprocess.check_output(child, text=True).strip(),
         "configuration": sys.modules["__config__"].found,
     }

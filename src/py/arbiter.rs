@@ -66,7 +66,7 @@ impl Slot {
 }
 
 /// Runs the workers of an `rgunicorn.arbiter.Arbiter` until a signal ends them. It does not return: the
-/// arbiter leaves through `Arbiter.halt`, each forked worker through `Arbiter.child_main`, both by raising
+/// arbiter leaves through `Arbiter.conclude`, each forked worker through `Arbiter.child_main`, both by raising
 /// SystemExit.
 #[pyfunction]
 fn run_arbiter<'py>(arbiter: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
@@ -75,7 +75,7 @@ fn run_arbiter<'py>(arbiter: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> 
     })?;
     match end {
         End::Child(worker) => arbiter.call_method1("child_main", (worker,)),
-        End::Halt { status, reason } => arbiter.call_method1("halt", (reason, status)),
+        End::Halt { status, reason } => arbiter.call_method1("conclude", (reason, status)),
     }
 }
 
