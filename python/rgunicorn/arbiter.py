@@ -159,6 +159,7 @@ class Arbiter(Orders):
             self.worker_age, ppid, self.LISTENERS, self.app, self.timeout / 2.0, self.cfg, self.log
         )
         worker.slot = slot
+        worker.tmp.attach(slot)
         worker.lifeline = lifeline
         self.cfg.pre_fork(self, worker)
         return worker

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use pyo3::prelude::*;
 
@@ -68,6 +69,11 @@ impl Slot {
     /// `timeout` seconds.
     fn beat(&self) {
         self.inner.beat(clock::monotonic());
+    }
+
+    /// When the worker has last shown that it lives, in seconds of `time.monotonic()`: now, if it need not.
+    fn last_sign(&self) -> f64 {
+        Duration::from_nanos(self.inner.last_sign(clock::monotonic())).as_secs_f64()
     }
 }
 
