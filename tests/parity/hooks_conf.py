@@ -28,7 +28,7 @@ ATTRIBUTES = {
             "pidfile",
             "master_pid",
         ),
-        *("reexec_pid", "master_name", "systemd", "WORKER_BOOT_ERROR", "APP_LOAD_ERROR", "SIG_NAMES"),
+        *("reexec_pid", "master_name", "systemd", "WORKER_BOOT_ERROR", "APP_LOAD_ERROR"),
     ],
     "Worker": [
         *(
@@ -58,7 +58,7 @@ ATTRIBUTES = {
             "scheme",
             "req_number",
         ),
-        *("proxy_protocol_info", "must_close", "!body", "!cfg", "!unreader", "limit_request_line"),
+        *("proxy_protocol_info", "must_close", "!cfg", "!unreader"),
     ],
     "Response": [
         *(
@@ -89,7 +89,7 @@ METHODS = {
             "handle_term",
             "handle_ttin",
         ),
-        *("setup", "start", "run", "maybe_promote_master", "signal", "init_signals"),
+        *("setup", "start", "run", "signal", "init_signals"),
     ],
     "Worker": [
         *(
@@ -149,6 +149,7 @@ def of_arbiter(server: Any) -> dict[str, Any]:
         "LISTENERS": [str(listener).rpartition(":")[0] for listener in server.LISTENERS],
         "address": [host for host, _ in server.address],
         "worker_class": server.worker_class.__name__,
+        "SIG_NAMES": {str(int(number)): name for number, name in server.SIG_NAMES.items()}.get("15"),
         "START_CTX": sorted(str(key) for key in server.START_CTX),
     }
 
