@@ -17,7 +17,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import rgunicorn
-from rgunicorn import _native, sock, util
+from rgunicorn import _logconfig, _native, sock, util
 from rgunicorn.errors import AppImportError, HaltServer
 from rgunicorn.glogging import Logger
 
@@ -274,10 +274,7 @@ class Arbiter:
         self.LISTENERS = before.listeners
         self._restore_environment()
         self.app.cfg = self.cfg = before.cfg
-        try:
-            self.log.setup(self.cfg)
-        except Exception as error:
-            self.log.error("Reloading the logger configuration failed, keeping the previous one: %s", error)
+        _logconfig.reload(self.log, self.cfg)
         self.worker_class = self.cfg.worker_class
         self.address = before.address
         self.timeout = self.cfg.timeout
@@ -324,7 +321,7 @@ class Arbiter:
         if self.log is None:
             self.log = getattr(self.cfg, "logger_class", Logger)(self.cfg)
         else:
-            self.log.setup(self.cfg)
+            _logconfig.reload(self.log, self.cfg)
 
     def _set_environment(self) -> None:
         for name, value in self.cfg.env.items():
