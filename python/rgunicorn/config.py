@@ -149,17 +149,9 @@ class Config:
             worker_class = util.load_class(uri)
         except RuntimeError as error:
             raise RuntimeError(f"{error} ({wanted.name} from {wanted.source})") from None
-        self._refuse_request_hooks()
         if hasattr(worker_class, "setup"):
             worker_class.setup()
         return worker_class
-
-    def _refuse_request_hooks(self) -> None:
-        for name in ("pre_request", "post_request"):
-            hook = self.settings[name]
-            if hook.value is not hook.default:
-                missing = f"{name}: hooks around requests are not part of this version of rgunicorn"
-                raise RuntimeError(f"{missing} ({name} from {hook.source})")
 
     @property
     def logger_class(self) -> Any:

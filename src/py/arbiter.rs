@@ -44,7 +44,13 @@ impl Slot {
 
     /// The request is done.
     fn end(&self) {
+        self.inner.count();
         self.inner.end();
+    }
+
+    /// How many requests have been counted.
+    fn counted(&self) -> u64 {
+        self.inner.counted()
     }
 
     /// `max_requests` have been served: the worker goes on until its replacement has booted and the arbiter
