@@ -17,7 +17,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import rgunicorn
-from rgunicorn import _native, sock, util
+from rgunicorn import _native, pidfile, sock, util
 from rgunicorn.errors import AppImportError, HaltServer
 from rgunicorn.glogging import Logger
 
@@ -72,6 +72,7 @@ class Arbiter:
         self.WORKERS: dict[int, Worker] = {}
         self.worker_age = 0
         self.pid: int | None = None
+        self.pidfile: pidfile.Pidfile | None = None
         self.master_name = "Master"
         self.setup(app)
 
@@ -110,11 +111,12 @@ class Arbiter:
         """Opens the listeners."""
         self.log.info("Starting rgunicorn %s", rgunicorn.__version__)
         self.pid = os.getpid()
-        util.set_process_title(f"master [{self.proc_name}]")
-        self.cfg.on_starting(self)
-        self.log.close_on_exec()
         self._hold_signals(ignored=self.SIGNALS)
         try:
+            self._write_pidfile()
+            util.set_process_title(f"master [{self.proc_name}]")
+            self.cfg.on_starting(self)
+            self.log.close_on_exec()
             self.LISTENERS = sock.create_sockets(self.cfg, self.log)
             self.log.debug("Arbiter booted")
             self.log.info("Listening at: %s (%s)", self._listening_at(), self.pid)
@@ -123,7 +125,10 @@ class Arbiter:
                 self.worker_class.check_config(self.cfg, self.log)
             self.cfg.when_ready(self)
         except BaseException:
-            self.close_listeners()
+            # A process that a hook has forked ends here too.
+            if os.getpid() == self.pid:
+                self.close_listeners()
+                self._remove_pidfile()
             raise
 
     def halt(self, reason: str | None = None, exit_status: int = 0) -> NoReturn:
@@ -133,6 +138,7 @@ class Arbiter:
         log("Shutting down: %s", self.master_name)
         if reason is not None:
             log("Reason: %s", reason)
+        self._remove_pidfile()
         self.cfg.on_exit(self)
         sys.exit(exit_status)
 
@@ -246,6 +252,8 @@ class Arbiter:
                 self.LISTENERS = self._rebound(before)
                 self.log.info("Listening at: %s", self._listening_at())
             self.cfg.on_reload(self)
+            self._write_pidfile()
+            util.set_process_title(f"master [{self.proc_name}]")
         except (Exception, SystemExit):
             self._return_to(before)
             self.log.exception("Reload failed: bad configuration. The old one stays.")
@@ -283,6 +291,11 @@ class Arbiter:
         self.timeout = self.cfg.timeout
         self.proc_name = self.cfg.proc_name
         self._set_environment()
+        try:
+            self._write_pidfile()
+        except RuntimeError as error:
+            self.log.error("%s", error)
+        util.set_process_title(f"master [{self.proc_name}]")
         if self._num_workers != before.num_workers:
             self.num_workers = before.num_workers
 
@@ -302,6 +315,14 @@ class Arbiter:
         added = [address for address in self.address if str(address) not in kept]
         made = iter(sock.create_sockets(self.cfg, self.log, added))
         return [kept.get(str(address)) or next(made) for address in self.address]
+
+    def _write_pidfile(self) -> None:
+        """Writes the pidfile of the configuration in force, and removes the one before it."""
+        self.pidfile = pidfile.replace(self.pidfile, self.cfg.pidfile, self.pid or os.getpid())
+
+    def _remove_pidfile(self) -> None:
+        if self.pidfile is not None:
+            self.pidfile.unlink()
 
     def _hold_signals(self, ignored: Iterable[int]) -> None:
         """Until others take over: signals that end a process end its start, `ignored` ones do nothing."""
