@@ -169,6 +169,7 @@ class Arbiter:
         worker.slot = slot
         worker.lifeline = lifeline
         self.cfg.pre_fork(self, worker)
+        util.flush_streams()
         return worker
 
     def add_worker(self, worker: Worker, pid: int) -> None:

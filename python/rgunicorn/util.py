@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib
 import importlib.metadata
 import logging
@@ -214,3 +215,36 @@ def set_process_title(title: str) -> None:
     except ImportError:
         return
     setproctitle.setproctitle(f"gunicorn: {title}")
+
+
+def flush_streams() -> None:
+    """To be called before a fork: else each side would write what waits in standard output and error."""
+    for stream in (sys.stdout, sys.stderr):
+        # None where the program was started without it; whoever closed it or filled its disk had no use for it.
+        with contextlib.suppress(AttributeError, ValueError, OSError):
+            stream.flush()
+
+
+def daemonize(enable_stdio_inheritance: bool = False) -> None:
+    """Goes into the background: a session of its own, no terminal, umask 022. Started again by a server that
+    it replaces (GUNICORN_FD), the process is there already.
+
+    Standard input, output and error become /dev/null. With `enable_stdio_inheritance` output and error stay,
+    unless they are a terminal.
+    """
+    if "GUNICORN_FD" in os.environ:
+        return
+    flush_streams()
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    # No longer the leader of the session, it cannot be given a terminal by opening one.
+    if os.fork():
+        os._exit(0)
+    os.umask(0o022)
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):
+        if fd == 0 or not enable_stdio_inheritance or os.isatty(fd):
+            os.dup2(null, fd)
+    if null > 2:
+        os.close(null)
