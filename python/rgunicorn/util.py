@@ -220,7 +220,7 @@ def set_process_title(title: str) -> None:
 def flush_streams() -> None:
     """To be called before a fork: else each side would write what waits in standard output and error."""
     for stream in (sys.stdout, sys.stderr):
-        # None where the program was started without it; whoever closed it or filled its disk had no use for it.
+        # None where the program was started without it. It may be closed, or its disk full.
         with contextlib.suppress(AttributeError, ValueError, OSError):
             stream.flush()
 
