@@ -11,7 +11,6 @@ __all__ = [
     "CommandLineEnd",
     "FileWrapper",
     "Input",
-    "Listener",
     "Responder",
     "SettingSpec",
     "Slot",
@@ -69,17 +68,6 @@ class Slot:
     def beat(self) -> None: ...
 
 def run_arbiter(arbiter: Any) -> NoReturn: ...
-
-# net
-
-@final
-class Listener:
-    @staticmethod
-    def bind(address: tuple[str, int] | str, backlog: int, umask: int, reuse_port: bool) -> Listener: ...
-    def fileno(self) -> int: ...
-    def getsockname(self) -> Any: ...
-    def close(self) -> None: ...
-    def unlink(self) -> None: ...
 
 # worker and wsgi
 

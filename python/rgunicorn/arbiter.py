@@ -32,7 +32,7 @@ class _Before:
     cfg: Any
     num_workers: int
     address: list[Any]
-    listeners: list[_native.Listener]
+    listeners: list[sock.BaseSocket]
 
 
 class Arbiter:
@@ -68,7 +68,7 @@ class Arbiter:
         self._env_before: dict[str, str | None] = {}
         self._before: _Before | None = None
         self.log: Any = None
-        self.LISTENERS: list[_native.Listener] = []
+        self.LISTENERS: list[sock.BaseSocket] = []
         self.WORKERS: dict[int, Worker] = {}
         self.worker_age = 0
         self.pid: int | None = None
@@ -300,12 +300,12 @@ class Arbiter:
         if self._num_workers != before.num_workers:
             self.num_workers = before.num_workers
 
-    def _superseded(self) -> list[_native.Listener]:
+    def _superseded(self) -> list[sock.BaseSocket]:
         """Listeners that only workers from before the reload serve."""
         old = [] if self._before is None else self._before.listeners
         return [listener for listener in old if listener not in self.LISTENERS]
 
-    def _rebound(self, before: _Before) -> list[_native.Listener]:
+    def _rebound(self, before: _Before) -> list[sock.BaseSocket]:
         """Listeners for the new addresses: those there were are kept, with whoever waits in their queues."""
         kept = {
             str(address): listener
@@ -314,7 +314,7 @@ class Arbiter:
             for address, listener in zip(former.address, former.listeners, strict=False)
         }
         added = [address for address in self.address if str(address) not in kept]
-        made = iter(sock.create_sockets(self.cfg, self.log, added))
+        made = iter(sock.open_listeners(self.cfg, self.log, added))
         return [kept.get(str(address)) or next(made) for address in self.address]
 
     def _write_pidfile(self) -> None:

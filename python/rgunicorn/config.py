@@ -63,6 +63,8 @@ class Setting:
 
     def set(self, val: Any) -> None:
         """Check and set. Raises ValueError or TypeError; the former value then stays."""
+        if self.name in ("user", "group") and isinstance(val, int):
+            val = str(val)
         self.value = self._spec.check(val, util.START_DIRECTORY)
 
     def blame(self, reason: object, source: str | None = None) -> str:
