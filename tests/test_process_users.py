@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -190,17 +191,19 @@ def test_umask_is_for_the_servers_files_and_not_for_the_applications() -> None:
         os.umask(before)
 
 
-def test_log_files_belong_to_the_user_and_can_be_rotated(tmp_path: Path) -> None:
-    logs = Server("app:app", source=APP).directory  # Only for a directory that everybody may pass through.
-    logs.parent.chmod(0o755)
-    error, access = logs / "error.log", logs / "access.log"
-    flags = ("-u", str(NOBODY), "-g", str(STRANGER), "--error-logfile", str(error))
-    with serving(*flags, "--access-logfile", str(access), error_log=error) as server:
-        assert owner(error) == owner(access) == (NOBODY, STRANGER)
-        for path in (error, access):
-            path.rename(path.with_suffix(".1"))
-        server.kill(signal.SIGUSR1)
-        wait_for(lambda: error.exists() and access.exists(), "new files")
-        wait_for(lambda: owner(error) == owner(access) == (NOBODY, STRANGER), "their owner")
-        wait_for(lambda: server.get("/") and access.read_text(), "a line of the worker in the new file")
-        assert "Cannot reopen" not in error.read_text() + error.with_suffix(".1").read_text()
+def test_log_files_belong_to_the_user_and_can_be_rotated() -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        # tmp_path lies below one that only root may enter.
+        os.chmod(directory, 0o755)
+        error, access = Path(directory, "error.log"), Path(directory, "access.log")
+        flags = ("-u", str(NOBODY), "-g", str(STRANGER), "--error-logfile", str(error))
+        with serving(*flags, "--access-logfile", str(access), error_log=error) as server:
+            assert owner(error) == owner(access) == (NOBODY, STRANGER)
+            for path in (error, access):
+                path.rename(path.with_suffix(".1"))
+            server.kill(signal.SIGUSR1)
+            wait_for(lambda: error.exists() and access.exists(), "new files")
+            wait_for(lambda: owner(error) == owner(access) == (NOBODY, STRANGER), "their owner")
+            wait_for(lambda: server.get("/") and access.read_text(), "a line of the worker in the new file")
+            server.stop()
+            assert "Cannot reopen" not in error.read_text() + error.with_suffix(".1").read_text()

@@ -11,7 +11,7 @@ import time
 from types import FrameType
 from typing import Any, ClassVar
 
-from rgunicorn import _native
+from rgunicorn import _native, util
 
 
 class Worker:
@@ -75,6 +75,7 @@ class Worker:
     def init_process(self) -> None:
         """Prepares the process, loads the application and runs. Whoever overrides it calls this last."""
         os.environ.update(self.cfg.env)
+        util.set_owner_process(self.cfg.uid, self.cfg.gid, initgroups=self.cfg.initgroups)
         random.seed()
         self.PIPE = os.pipe()
         for end in self.PIPE:
