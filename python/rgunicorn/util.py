@@ -22,6 +22,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rgunicorn._app_uri import import_app as import_app
+from rgunicorn._app_uri import make_fail_app as make_fail_app
 from rgunicorn._process import daemonize as daemonize
 from rgunicorn._process import flush_streams as flush_streams
 from rgunicorn._process import get_username as get_username
