@@ -1,4 +1,4 @@
-"""What a process is: in the foreground or not, whose, and what it still has to write when it forks."""
+"""What belongs to a process: its place in the foreground, its user, its environment, what it has to write."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import os
 import pwd
 import sys
+from collections.abc import Mapping
 
 
 def flush_streams() -> None:
@@ -38,6 +39,28 @@ def daemonize(enable_stdio_inheritance: bool = False) -> None:
             os.dup2(null, fd)
     if null > 2:
         os.close(null)
+
+
+class Environment:
+    """Variables that settings have put over those that the process was started with."""
+
+    def __init__(self) -> None:
+        self._before: dict[str, str | None] = {}
+
+    def set(self, variables: Mapping[str, str]) -> None:
+        """Sets them."""
+        for name, value in variables.items():
+            self._before.setdefault(name, os.environ.get(name))
+            os.environ[name] = value
+
+    def restore(self) -> None:
+        """Undoes what `set` has done."""
+        for name, value in self._before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        self._before.clear()
 
 
 def get_username(uid: int) -> str:

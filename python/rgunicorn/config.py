@@ -153,17 +153,9 @@ class Config:
             worker_class = util.load_class(uri)
         except RuntimeError as error:
             raise RuntimeError(f"{error} ({wanted.name} from {wanted.source})") from None
-        self._refuse_request_hooks()
         if hasattr(worker_class, "setup"):
             worker_class.setup()
         return worker_class
-
-    def _refuse_request_hooks(self) -> None:
-        for name in ("pre_request", "post_request"):
-            hook = self.settings[name]
-            if hook.value is not hook.default:
-                missing = f"{name}: hooks around requests are not part of this version of rgunicorn"
-                raise RuntimeError(f"{missing} ({name} from {hook.source})")
 
     @property
     def logger_class(self) -> Any:
@@ -184,6 +176,16 @@ class Config:
                 raise RuntimeError(f"environment setting {entry!r} invalid (raw_env from {raw_env.source})")
             pairs[name] = value
         return pairs
+
+    @property
+    def is_ssl(self) -> bool:
+        """Whether connections are encrypted."""
+        return False
+
+    @property
+    def ssl_options(self) -> dict[str, Any]:
+        """The settings of encryption."""
+        return {}
 
     @property
     def sendfile(self) -> bool:

@@ -3,18 +3,21 @@
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::arbiter::Slot;
+use super::settings::positional;
 use crate::net::{Address, Listener};
 use crate::proto::forwarded::TrustedPeers;
+use crate::proto::http1::fields::is_field_value;
 use crate::proto::http1::{ForwarderHeaders, HeaderMap, Limits, Rules, SecureSchemeHeaders};
 use crate::reactor::{ReactorSettings, SpoolSettings};
 use crate::sys::file;
-use crate::worker::{ListenerSetup, Setup, sync};
+use crate::worker::{Hooks, ListenerSetup, Setup, sync};
 use crate::wsgi::{ClientSocket, FileWrapper, Input, ListenerName, Responder, ServerFacts};
 
 /// Runs a `SyncWorker` until it should exit. Called in the worker's process, in its main thread.
@@ -43,10 +46,34 @@ fn setup(worker: &Bound<'_, PyAny>) -> PyResult<Setup> {
         max_requests: Some(max_requests).filter(|&limit| limit < i64::MAX as u64),
         graceful_timeout: seconds(&cfg, "graceful_timeout")?,
         access_log_format: if access_log { Some(access_log_format(&cfg)?) } else { None },
+        hooks: Arc::new(hooks(worker, &cfg)?),
+        cfg: cfg.unbind(),
         application: worker.getattr("wsgi")?.unbind(),
         log: log.unbind(),
         worker: worker.clone().unbind(),
     })
+}
+
+fn hooks(worker: &Bound<'_, PyAny>, cfg: &Bound<'_, PyAny>) -> PyResult<Hooks> {
+    let post_request = match hook(cfg, "post_request")? {
+        Some(hook) => {
+            let parameters = positional(&hook)?;
+            Some((hook.unbind(), parameters))
+        }
+        None => None,
+    };
+    Ok(Hooks {
+        worker: worker.clone().unbind(),
+        pre_request: hook(cfg, "pre_request")?.map(Bound::unbind),
+        post_request,
+    })
+}
+
+/// A hook, unless the default is in place.
+fn hook<'py>(cfg: &Bound<'py, PyAny>, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let hook = cfg.getattr(name)?;
+    let default = cfg.getattr("settings")?.get_item(name)?.getattr("default")?;
+    Ok(Some(hook).filter(|hook| !hook.is(&default) && !hook.is_none()))
 }
 
 fn setting<'py, T>(cfg: &Bound<'py, PyAny>, name: &str) -> PyResult<T>
@@ -97,9 +124,26 @@ fn facts(worker: &Bound<'_, PyAny>, cfg: &Bound<'_, PyAny>) -> PyResult<ServerFa
         no_input: Input::empty(py)?.into_any(),
         multithread: false,
         multiprocess: setting::<u64>(cfg, "workers")? > 1,
-        software: py.import("rgunicorn")?.getattr("SERVER_SOFTWARE")?.extract()?,
+        software: overridable(py, "SERVER_SOFTWARE")?,
+        server: server_field(&overridable(py, "SERVER")?)?,
         script_name: script_name.extract()?,
     })
+}
+
+/// The `Server` field as bytes. Errors: it cannot be sent.
+fn server_field(server: &str) -> PyResult<Vec<u8>> {
+    let bytes = server.chars().map(|letter| u8::try_from(letter).ok()).collect::<Option<Vec<u8>>>();
+    bytes
+        .filter(|bytes| is_field_value(bytes))
+        .ok_or_else(|| PyValueError::new_err(format!("SERVER cannot be sent in a response: {server:?}")))
+}
+
+/// One of the names that configurations overwrite, in the package or in `http.wsgi`, which has a copy of it.
+fn overridable(py: Python<'_>, name: &str) -> PyResult<String> {
+    let used = py.import("rgunicorn.http.wsgi")?;
+    let overwritten = used.getattr(name)?.ne(used.getattr("DEFAULTS")?.get_item(name)?)?;
+    let module = if overwritten { used } else { py.import("rgunicorn")? };
+    module.getattr(name)?.str()?.extract()
 }
 
 fn reactor_settings(cfg: &Bound<'_, PyAny>) -> PyResult<ReactorSettings> {

@@ -170,6 +170,7 @@ impl Connection {
     /// The head is complete: `length` bytes of `request.bytes`.
     fn open(&mut self, mut request: Box<Request>, length: usize, settings: &ReactorSettings) -> Step {
         self.requests += 1;
+        request.number = self.requests;
         let trusted = settings.trusted.trusts(self.peer.map(|peer| peer.ip()));
         let peer = Peer { trusted, tls: false };
         let Request { bytes, head, .. } = &mut *request;

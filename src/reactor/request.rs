@@ -13,6 +13,8 @@ pub struct Request {
     pub head: Head,
     /// The body, once it is complete.
     pub body: Body,
+    /// 1 for the first request of its connection.
+    pub number: u32,
     /// The body is still coming.
     pub(super) decoder: Option<Decoder>,
     pub(super) sink: Sink,

@@ -77,7 +77,7 @@ pub struct Snapshot {
     pub busy_since: u64,
     /// The latest `beat`, 0 if none: CLOCK_MONOTONIC in nanoseconds.
     pub beat: u64,
-    /// Requests finished.
+    /// Requests counted.
     pub requests: u64,
 }
 
@@ -183,13 +183,22 @@ impl Slot {
         self.board.wake_if_asleep();
     }
 
-    /// The request is done: Busy -> Idle, and one more is counted.
+    /// One more request is on its way to the application.
+    pub fn count(&self) {
+        let requests = &self.words()[REQUESTS];
+        // Without a locked instruction: a slot is written by one thread at a time.
+        requests.store(requests.load(Relaxed) + 1, Relaxed);
+    }
+
+    /// How many have been counted.
+    pub fn counted(&self) -> u64 {
+        self.words()[REQUESTS].load(Relaxed)
+    }
+
+    /// The request is done: Busy -> Idle.
     pub fn end(&self) {
-        let words = self.words();
-        // Without a locked instruction: a slot is written by one thread at a time, and nobody waits for a
-        // worker to become idle.
-        words[REQUESTS].store(words[REQUESTS].load(Relaxed) + 1, Relaxed);
-        words[STATE].store(State::Idle as u64, Release);
+        // As above; and nobody waits for a worker to become idle.
+        self.words()[STATE].store(State::Idle as u64, Release);
     }
 
     /// The worker has served `max_requests`: it goes on serving until the arbiter, having booted a
@@ -208,6 +217,17 @@ impl Slot {
         if words[STATE].load(Relaxed) == State::Idle as u64 {
             self.change(State::Beating);
             self.board.wake_if_asleep();
+        }
+    }
+
+    /// When the worker has last shown that it lives, in nanoseconds of CLOCK_MONOTONIC: `now` if it need not show it,
+    /// because it boots or waits for requests.
+    pub fn last_sign(&self, now: u64) -> u64 {
+        let seen = self.board.snapshot(self.index);
+        match seen.state {
+            State::Busy => seen.busy_since.max(seen.beat),
+            State::Beating => seen.beat,
+            State::Empty | State::Booting | State::Idle => now,
         }
     }
 

@@ -31,8 +31,10 @@ fn a_slot_goes_through_its_states() {
     assert_eq!((state(), pokes(&reader)), (State::Idle, 1));
     slot.begin(b"GET", b"/", None, 7);
     assert_eq!((state(), board.snapshot(slot.index()).busy_since), (State::Busy, 7));
+    slot.count();
     slot.end();
     assert_eq!((state(), board.snapshot(slot.index()).requests), (State::Idle, 1));
+    assert_eq!(slot.counted(), 1);
     slot.beat(9);
     assert_eq!((state(), board.snapshot(slot.index()).beat), (State::Beating, 9));
     assert_eq!(pokes(&reader), 0);

@@ -32,6 +32,11 @@ impl AccessLog {
         self.format.uses_environ()
     }
 
+    /// Whether the logger itself writes the lines.
+    pub fn is_python(&self) -> bool {
+        false
+    }
+
     /// Looks the files up again.
     pub fn reopen(&mut self, log: &Bound<'_, PyAny>) -> PyResult<()> {
         self.write();

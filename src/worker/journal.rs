@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use pyo3::call::PyCallArgs;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -34,15 +35,41 @@ impl Journal {
         self.say(py, "info", message);
     }
 
+    /// A request comes: what Gunicorn's own `pre_request` says of it.
+    pub fn request(&self, py: Python<'_>, exchange: &Exchange) {
+        if !self.debug {
+            return;
+        }
+        let path = exchange.request.part(exchange.head().path);
+        let words = (String::from_utf8_lossy(exchange.method()), String::from_utf8_lossy(path));
+        if let Err(error) = self.log.bind(py).call_method1("debug", ("%s %s", words.0, words.1)) {
+            error.write_unraisable(py, None);
+        }
+    }
+
     /// The application raised while it served this request.
     pub fn application_failed(&self, py: Python<'_>, exchange: &Exchange, error: PyErr) {
         let method = String::from_utf8_lossy(exchange.method());
         let target = String::from_utf8_lossy(exchange.target());
+        self.failed(py, ("Error handling request %s %s", method, target), error);
+    }
+
+    /// The hook behind a request raised.
+    pub fn hook_failed(&self, py: Python<'_>, error: PyErr) {
+        self.failed(py, ("Exception in post_request hook",), error);
+    }
+
+    /// The logger raised while it wrote to the access log.
+    pub fn logger_failed(&self, py: Python<'_>, error: PyErr) {
+        self.failed(py, ("Error handling request",), error);
+    }
+
+    /// Logs at ERROR, with a traceback; `arguments` are the message and what is put into it.
+    fn failed<'py>(&self, py: Python<'py>, arguments: impl PyCallArgs<'py>, error: PyErr) {
         let keywords = PyDict::new(py);
-        let logged = keywords.set_item("exc_info", error.into_value(py)).and_then(|()| {
-            let arguments = ("Error handling request %s %s", method, target);
-            self.log.bind(py).call_method("exception", arguments, Some(&keywords))
-        });
+        let logged = keywords
+            .set_item("exc_info", error.into_value(py))
+            .and_then(|()| self.log.bind(py).call_method("exception", arguments, Some(&keywords)));
         if let Err(error) = logged {
             error.write_unraisable(py, None);
         }

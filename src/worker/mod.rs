@@ -2,9 +2,11 @@
 //! worker class and returns when the worker should exit.
 
 mod access;
+mod hooks;
 mod journal;
 mod serve;
 mod setup;
 pub mod sync;
 
+pub use hooks::Hooks;
 pub use setup::{ListenerSetup, Setup};

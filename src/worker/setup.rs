@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use pyo3::prelude::*;
 
+use super::hooks::Hooks;
 use crate::net::Listener;
 use crate::reactor::ReactorSettings;
 use crate::scoreboard::Slot;
@@ -49,4 +50,8 @@ pub struct Setup {
     pub graceful_timeout: u64,
     /// `access_log_format`, if there is an access log.
     pub access_log_format: Option<String>,
+    /// The hooks around requests.
+    pub hooks: Arc<Hooks>,
+    /// The configuration, which the objects for hooks and loggers refer to.
+    pub cfg: Py<PyAny>,
 }

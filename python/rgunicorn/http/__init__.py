@@ -1,1 +1,7 @@
-"""HTTP as applications and the server's own Python code see it."""
+"""HTTP as Python code sees it. Parsing and framing are native."""
+
+from __future__ import annotations
+
+from rgunicorn.http.message import Message, Request
+
+__all__ = ["Message", "Request"]

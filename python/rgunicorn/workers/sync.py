@@ -10,6 +10,7 @@ class SyncWorker(Worker):
     """Serves with the native event loop; the application runs between two of its turns."""
 
     _alive = True
+    _nr = 0
 
     @property
     def alive(self) -> bool:
@@ -21,6 +22,15 @@ class SyncWorker(Worker):
         self._alive = alive
         if not alive and self.slot is not None:
             self.slot.leave()
+
+    @property
+    def nr(self) -> int:
+        """How many requests it has taken to the application."""
+        return self._nr + (0 if self.slot is None else self.slot.counted())
+
+    @nr.setter
+    def nr(self, nr: int) -> None:
+        self._nr = nr - (0 if self.slot is None else self.slot.counted())
 
     def notify(self) -> None:
         """Nothing to do: the event loop marks each request, and an idle worker need not prove its life."""
