@@ -16,8 +16,9 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import rgunicorn
-from rgunicorn import _alias, _logconfig, _native, sock, util
+from rgunicorn import _alias, _logconfig, _native, pidfile, sock, util
 from rgunicorn._orders import Orders
+from rgunicorn._process import Environment
 from rgunicorn.errors import AppImportError, HaltServer
 from rgunicorn.glogging import Logger
 
@@ -52,7 +53,7 @@ class Arbiter(Orders):
         _alias.install()
         os.environ["SERVER_SOFTWARE"] = rgunicorn.SERVER_SOFTWARE
         self._num_workers: int | None = None
-        self._env_before: dict[str, str | None] = {}
+        self._environment = Environment()
         self._before: _Before | None = None
         self.log: Any = None
         self.LISTENERS: list[sock.BaseSocket] = []
@@ -66,7 +67,7 @@ class Arbiter(Orders):
         self.master_name = "Master"
         #: Whether the listeners were inherited from systemd.
         self.systemd = False
-        self.pidfile: Any = None
+        self.pidfile: pidfile.Pidfile | None = None
         self.setup(app)
         #: How the program was started.
         self.START_CTX: dict[str | int, Any] = {
@@ -87,7 +88,7 @@ class Arbiter(Orders):
         self.proc_name = self.cfg.proc_name
         lines = "".join(f"\n  {name}: {setting.value}" for name, setting in self.cfg.settings.items())
         self.log.debug("Current configuration:%s", lines)
-        self._set_environment()
+        self._environment.set(self.cfg.env)
         if self.cfg.preload_app:
             self.app.wsgi()
 
@@ -112,10 +113,12 @@ class Arbiter(Orders):
         """Opens the listeners."""
         self.log.info("Starting rgunicorn %s", rgunicorn.VERSION)
         self.pid = os.getpid()
-        util.set_process_title(f"master [{self.proc_name}]")
-        self.cfg.on_starting(self)
-        self.init_signals()
+        self._hold_signals(ignored=self.SIGNALS)
         try:
+            self._write_pidfile()
+            util.set_process_title(f"master [{self.proc_name}]")
+            self.cfg.on_starting(self)
+            self.init_signals()
             self.LISTENERS = sock.create_sockets(self.cfg, self.log)
             self.log.debug("Arbiter booted")
             self.log.info("Listening at: %s (%s)", self._listening_at(), self.pid)
@@ -124,7 +127,10 @@ class Arbiter(Orders):
                 self.worker_class.check_config(self.cfg, self.log)
             self.cfg.when_ready(self)
         except BaseException:
-            self.close_listeners()
+            # A process that a hook has forked ends here too.
+            if os.getpid() == self.pid:
+                self.close_listeners()
+                self._remove_pidfile()
             raise
 
     def init_signals(self) -> None:
@@ -141,6 +147,7 @@ class Arbiter(Orders):
         log("Shutting down: %s", self.master_name)
         if reason is not None:
             log("Reason: %s", reason)
+        self._remove_pidfile()
         self.cfg.on_exit(self)
         sys.exit(exit_status)
 
@@ -162,6 +169,7 @@ class Arbiter(Orders):
         worker.tmp.attach(slot)
         worker.lifeline = lifeline
         self.cfg.pre_fork(self, worker)
+        util.flush_streams()
         return worker
 
     def add_worker(self, worker: Worker, pid: int) -> None:
@@ -251,7 +259,7 @@ class Arbiter(Orders):
         """Reads the configuration again. If it is bad everything stays as it was, and the result is False."""
         before = _Before(self.cfg, self.num_workers, self.address, self.LISTENERS)
         try:
-            self._restore_environment()
+            self._environment.restore()
             self.app.reload()
             self.setup(self.app)
             self.log.reopen_files()
@@ -259,6 +267,8 @@ class Arbiter(Orders):
                 self.LISTENERS = self._rebound(before)
                 self.log.info("Listening at: %s", self._listening_at())
             self.cfg.on_reload(self)
+            self._write_pidfile()
+            util.set_process_title(f"master [{self.proc_name}]")
         except (Exception, SystemExit):
             self._return_to(before)
             self.log.exception("Reload failed: bad configuration. The old one stays.")
@@ -285,14 +295,19 @@ class Arbiter(Orders):
         needed = before.listeners if self._before is None else [*before.listeners, *self._before.listeners]
         sock.close_sockets([new for new in self.LISTENERS if new not in needed])
         self.LISTENERS = before.listeners
-        self._restore_environment()
+        self._environment.restore()
         self.app.cfg = self.cfg = before.cfg
         _logconfig.reload(self.log, self.cfg)
         self.worker_class = self.cfg.worker_class
         self.address = before.address
         self.timeout = self.cfg.timeout
         self.proc_name = self.cfg.proc_name
-        self._set_environment()
+        self._environment.set(self.cfg.env)
+        try:
+            self._write_pidfile()
+        except RuntimeError as error:
+            self.log.error("%s", error)
+        util.set_process_title(f"master [{self.proc_name}]")
         if self._num_workers != before.num_workers:
             self.num_workers = before.num_workers
 
@@ -312,6 +327,14 @@ class Arbiter(Orders):
         added = [address for address in self.address if str(address) not in kept]
         made = iter(sock.open_listeners(self.cfg, self.log, added))
         return [kept.get(str(address)) or next(made) for address in self.address]
+
+    def _write_pidfile(self) -> None:
+        """Writes the pidfile of the configuration in force, and removes the one before it."""
+        self.pidfile = pidfile.replace(self.pidfile, self.cfg.pidfile, self.pid or os.getpid())
+
+    def _remove_pidfile(self) -> None:
+        if self.pidfile is not None:
+            self.pidfile.unlink()
 
     def _hold_signals(self, ignored: Iterable[int]) -> None:
         """Until others take over: signals that end a process end its start, `ignored` ones do nothing."""
@@ -335,19 +358,6 @@ class Arbiter(Orders):
             self.log = getattr(self.cfg, "logger_class", Logger)(self.cfg)
         else:
             _logconfig.reload(self.log, self.cfg)
-
-    def _set_environment(self) -> None:
-        for name, value in self.cfg.env.items():
-            self._env_before.setdefault(name, os.environ.get(name))
-            os.environ[name] = value
-
-    def _restore_environment(self) -> None:
-        for name, value in self._env_before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-        self._env_before.clear()
 
     def _log_count(self) -> None:
         count = len(self.WORKERS)

@@ -6,7 +6,9 @@ What settings there are, what they take and what they default to is known by the
 from __future__ import annotations
 
 import argparse
+import grp
 import os
+import pwd
 import shlex
 import sys
 from collections.abc import Sequence
@@ -61,6 +63,8 @@ class Setting:
 
     def set(self, val: Any) -> None:
         """Check and set. Raises ValueError or TypeError; the former value then stays."""
+        if self.name in ("user", "group") and isinstance(val, int):
+            val = str(val)
         self.value = self._spec.check(val, util.START_DIRECTORY)
 
     def blame(self, reason: object, source: str | None = None) -> str:
@@ -205,6 +209,22 @@ class Config:
             return bool(value)
         variable = os.environ.get("SENDFILE")
         return variable is None or variable.lower() in ("y", "1", "yes", "true")
+
+    @property
+    def uid(self) -> int:
+        """The user of the workers."""
+        user = self.settings["user"].get()
+        if user is None:
+            return os.geteuid()
+        return int(user) if user.isdigit() else pwd.getpwnam(user).pw_uid
+
+    @property
+    def gid(self) -> int:
+        """The group of the workers."""
+        group = self.settings["group"].get()
+        if group is None:
+            return os.getegid()
+        return int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
 
     @property
     def proc_name(self) -> str:

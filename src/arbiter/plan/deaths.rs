@@ -36,7 +36,8 @@ impl Plan {
         if let Some((status, reason)) = failure.filter(|_| alone) {
             return self.stop(false, status, Some(reason), limits, now);
         }
-        let of_starting = child.aborted.is_none() && now < child.forked + YOUNG;
+        // One that has asked for its replacement has left on purpose.
+        let of_starting = child.aborted.is_none() && !child.seen.retiring && now < child.forked + YOUNG;
         if failure.is_none() && !of_starting {
             return Vec::new();
         }
