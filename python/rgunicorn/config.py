@@ -174,6 +174,16 @@ class Config:
         return pairs
 
     @property
+    def is_ssl(self) -> bool:
+        """Whether connections are encrypted."""
+        return False
+
+    @property
+    def ssl_options(self) -> dict[str, Any]:
+        """The settings of encryption."""
+        return {}
+
+    @property
     def sendfile(self) -> bool:
         """Whether files are sent with the system call."""
         value = self.settings["sendfile"].get()

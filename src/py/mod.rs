@@ -3,7 +3,6 @@
 use pyo3::prelude::*;
 
 mod arbiter;
-mod listener;
 mod settings;
 mod worker;
 
@@ -11,7 +10,6 @@ mod worker;
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     settings::register(module)?;
-    listener::register(module)?;
     arbiter::register(module)?;
     worker::register(module)
 }

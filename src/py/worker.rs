@@ -11,9 +11,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::arbiter::Slot;
-use super::listener::Listener;
 use super::settings::positional;
-use crate::net::Address;
+use crate::net::{Address, Listener};
 use crate::proto::forwarded::TrustedPeers;
 use crate::proto::http1::{ForwarderHeaders, HeaderMap, Limits, Rules, SecureSchemeHeaders};
 use crate::reactor::{ReactorSettings, SpoolSettings};
@@ -114,14 +113,15 @@ fn duplicate(fd: &Bound<'_, PyAny>) -> PyResult<OwnedFd> {
     Ok(file::borrow(fd.extract()?)?.try_clone_to_owned()?)
 }
 
+/// Of the worker's sockets, which are Python's, only the descriptors are used: through handles of our own.
 fn listeners(worker: &Bound<'_, PyAny>) -> PyResult<Vec<ListenerSetup>> {
     let setup = |socket: Bound<'_, PyAny>| {
-        let socket = socket.cast_into::<Listener>()?;
-        let name = match socket.get().address() {
+        let listener = Listener::adopt(duplicate(&socket.call_method0("fileno")?)?)?;
+        let name = match listener.address() {
             Address::Inet(address) => ListenerName::Inet(address.ip().to_string(), address.port()),
             Address::Unix(path) => ListenerName::Unix(path.to_string_lossy().into_owned()),
         };
-        Ok(ListenerSetup { listener: socket.get().share()?, name })
+        Ok(ListenerSetup { listener, name })
     };
     worker.getattr("sockets")?.try_iter()?.map(|socket| setup(socket?)).collect()
 }
