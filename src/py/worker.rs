@@ -14,7 +14,6 @@ use super::arbiter::Slot;
 use super::settings::positional;
 use crate::net::{Address, Listener};
 use crate::proto::forwarded::TrustedPeers;
-use crate::proto::http1::fields::is_field_value;
 use crate::proto::http1::{ForwarderHeaders, HeaderMap, Limits, Rules, SecureSchemeHeaders};
 use crate::reactor::{ReactorSettings, SpoolSettings};
 use crate::sys::file;
@@ -129,7 +128,9 @@ fn listeners(worker: &Bound<'_, PyAny>) -> PyResult<Vec<ListenerSetup>> {
 
 fn facts(worker: &Bound<'_, PyAny>, cfg: &Bound<'_, PyAny>) -> PyResult<ServerFacts> {
     let py = worker.py();
-    let errors = py.import("rgunicorn.http.wsgi")?.getattr("WSGIErrorsWrapper")?.call1((cfg,))?;
+    let module = py.import("rgunicorn.http.wsgi")?;
+    let errors = module.getattr("WSGIErrorsWrapper")?.call1((cfg,))?;
+    let overwritten = |name| module.call_method1("overwritten", (name,))?.extract::<String>();
     let script_name = py.import("os")?.getattr("environ")?.call_method1("get", ("SCRIPT_NAME", ""))?;
     Ok(ServerFacts {
         errors: errors.unbind(),
@@ -137,26 +138,10 @@ fn facts(worker: &Bound<'_, PyAny>, cfg: &Bound<'_, PyAny>) -> PyResult<ServerFa
         no_input: Input::empty(py)?.into_any(),
         multithread: false,
         multiprocess: setting::<u64>(cfg, "workers")? > 1,
-        software: overridable(py, "SERVER_SOFTWARE")?,
-        server: server_field(&overridable(py, "SERVER")?)?,
+        software: overwritten("SERVER_SOFTWARE")?,
+        server: overwritten("SERVER")?.chars().map(|letter| letter as u8).collect(),
         script_name: script_name.extract()?,
     })
-}
-
-/// The `Server` field as bytes. Errors: it cannot be sent.
-fn server_field(server: &str) -> PyResult<Vec<u8>> {
-    let bytes = server.chars().map(|letter| u8::try_from(letter).ok()).collect::<Option<Vec<u8>>>();
-    bytes
-        .filter(|bytes| is_field_value(bytes))
-        .ok_or_else(|| PyValueError::new_err(format!("SERVER cannot be sent in a response: {server:?}")))
-}
-
-/// One of the names that configurations overwrite, in the package or in `http.wsgi`, which has a copy of it.
-fn overridable(py: Python<'_>, name: &str) -> PyResult<String> {
-    let used = py.import("rgunicorn.http.wsgi")?;
-    let overwritten = used.getattr(name)?.ne(used.getattr("DEFAULTS")?.get_item(name)?)?;
-    let module = if overwritten { used } else { py.import("rgunicorn")? };
-    module.getattr(name)?.str()?.extract()
 }
 
 fn reactor_settings(cfg: &Bound<'_, PyAny>) -> PyResult<ReactorSettings> {

@@ -1,6 +1,7 @@
 //! One request from the reactor to the application and back: what every driver does around the bridge. Keeps the
 //! scoreboard, the logs and the count of requests.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -203,6 +204,22 @@ impl Server {
         log.call_method1("access", (&told.response, request, environ, took)).map(drop)
     }
 
+    /// The same for a request that was refused; a logger in Python hears of those whose first line was understood.
+    fn tell_logger_of_refused(
+        &self,
+        py: Python<'_>,
+        peer: Option<SocketAddr>,
+        refusal: &Refusal,
+        request: &Request,
+    ) -> PyResult<()> {
+        let Some(objects) = &self.bridge.objects else { return Ok(()) };
+        let request = objects.refused(py, request, peer)?;
+        let response = objects.page(py, Some(&request), None, refusal)?;
+        let environ = objects.error_environ(&request)?;
+        let log = self.journal.logger(py);
+        log.call_method1("access", (response, request, environ, Duration::ZERO)).map(drop)
+    }
+
     fn logger_failed(&self, py: Python<'_>, error: PyErr) -> Mood {
         let mood = Mood::after(py, &error);
         self.journal.logger_failed(py, error);
@@ -228,13 +245,27 @@ impl Server {
         for notice in reactor.take_notices() {
             self.journal.notice(py, &notice);
             if let Notice::Refused { peer, refusal, request, .. } = &notice {
-                self.log_refused(*peer, refusal.status(), request.as_deref());
+                self.log_refused(py, *peer, refusal, request.as_deref());
             }
         }
     }
 
-    fn log_refused(&mut self, peer: Option<std::net::SocketAddr>, code: u16, request: Option<&Request>) {
+    fn log_refused(
+        &mut self,
+        py: Python<'_>,
+        peer: Option<SocketAddr>,
+        refusal: &Refusal,
+        request: Option<&Request>,
+    ) {
         let Some(access) = &mut self.access else { return };
+        if access.is_python() {
+            let Some(request) = request.filter(|request| !request.head.target.is_empty()) else { return };
+            if let Err(error) = self.tell_logger_of_refused(py, peer, refusal, request) {
+                self.journal.logger_failed(py, error);
+            }
+            return;
+        }
+        let code = refusal.status();
         access.add(Record {
             request,
             peer,

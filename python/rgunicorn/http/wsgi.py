@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable
 from logging import getLogger
 from typing import Any, TextIO
 from urllib.parse import unquote_to_bytes
 
+import rgunicorn
 from rgunicorn import SERVER, SERVER_SOFTWARE, _native
 from rgunicorn.http.errors import ConfigurationProblem
 
@@ -22,12 +24,23 @@ __all__ = [
     "proxy_environ",
 ]
 
-#: What configurations overwrite, as it is without them. They do so here or in the package.
-DEFAULTS = {"SERVER": "rgunicorn", "SERVER_SOFTWARE": f"gunicorn/27.0.1 rgunicorn/{_native.VERSION}"}
+#: What configurations overwrite, here or in the package, as it is without them.
+_DEFAULTS = {"SERVER": "rgunicorn", "SERVER_SOFTWARE": f"gunicorn/27.0.1 rgunicorn/{_native.VERSION}"}
+_SENDABLE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 FileWrapper = _native.FileWrapper
 
 log = getLogger("gunicorn.http.wsgi")
+
+
+def overwritten(name: str) -> str:
+    """SERVER or SERVER_SOFTWARE, whoever has set it. Raises RuntimeError: it cannot be sent."""
+    value = str(globals()[name])
+    if value == _DEFAULTS[name]:
+        value = str(getattr(rgunicorn, name))
+    if name == "SERVER" and not _SENDABLE.fullmatch(value):
+        raise RuntimeError(f"{name} cannot be sent in a response: {value!r}")
+    return value
 
 
 class WSGIErrorsWrapper:

@@ -6,6 +6,7 @@ import sys
 from typing import ClassVar
 
 from rgunicorn import _native
+from rgunicorn.http.wsgi import overwritten
 from rgunicorn.workers.base import Worker
 
 
@@ -35,6 +36,7 @@ class SyncWorker(Worker):
     @classmethod
     def setup(cls) -> None:
         """Called in the arbiter once the class is chosen. Raises RuntimeError: it cannot be honoured."""
+        overwritten("SERVER")
         mistake = _ignored_step(cls) if cls.run is SyncWorker.run else None
         if mistake:
             raise RuntimeError(mistake)
