@@ -181,6 +181,7 @@ fn user(request: &Request) -> Option<Vec<u8>> {
         return None;
     }
     let mut decoded = data_encoding::BASE64.decode(encoded.trim_ascii()).ok()?;
-    decoded.truncate(memchr::memchr(b':', &decoded)?);
+    // Without a password it is all of them, as Gunicorn reads it.
+    decoded.truncate(memchr::memchr(b':', &decoded).unwrap_or(decoded.len()));
     (!decoded.is_empty()).then_some(decoded)
 }
