@@ -109,6 +109,8 @@ class Arbiter:
     def start(self) -> None:
         """Opens the listeners."""
         self.log.info("Starting rgunicorn %s", rgunicorn.__version__)
+        if getattr(self.cfg, "workers_sum", None):
+            self.log.info(self.cfg.workers_sum)
         self.pid = os.getpid()
         util.set_process_title(f"master [{self.proc_name}]")
         self.cfg.on_starting(self)
