@@ -74,9 +74,9 @@ STARTS = [
     flags("--check-config", env={"GUNICORN_CMD_ARGS": "--workers 'x"}),
     flags("--check-config", env={"GUNICORN_CMD_ARGS": "foo bar"}),
     flags("--check-config", env={"GUNICORN_CMD_ARGS": "--workers -1"}),
-    flags("--check-config", env={"WEB_CONCURRENCY": "x"}, status="web-concurrency", lines="web-concurrency"),
+    flags("--check-config", env={"WEB_CONCURRENCY": "x"}, lines="web-concurrency"),
     flags("--check-config", env={"WEB_CONCURRENCY": "-3"}),
-    flags("--check-config", env={"WEB_CONCURRENCY": ""}),
+    flags("--check-config", env={"WEB_CONCURRENCY": ""}, lines="web-concurrency"),
     flags("--check-config", env={"FORWARDED_ALLOW_IPS": "x"}),
     flags("--config", "nosuch.py"),
     flags("--config", "python:nosuch"),
@@ -135,14 +135,14 @@ STARTS = [
     # Sockets
     flags("--bind", "127.0.0.1:x"),
     flags("--bind", "127.0.0.1:"),
-    flags("--bind", "127.0.0.1:70000", status="bad-places", lines="bad-places"),
+    flags("--bind", "127.0.0.1:70000", lines="bad-places"),
     flags("--bind", "fd://x"),
     flags("--bind", "fd://99"),
-    flags("--bind", "unix:app.py"),
+    flags("--bind", "unix:app.py", lines="bad-places"),
     flags("--bind", "unix:/nosuch/socket"),
     flags("--bind", "127.0.0.1:0", "--bind", "IN_USE"),
     flags("--check-config", env={"PORT": ""}),
-    flags("--certfile", "/nosuch"),
+    flags("--certfile", "/nosuch", lines="tls"),
     # Logs and files
     flags("--error-logfile", "/nosuch/log"),
     flags("--access-logfile", "/nosuch/log"),
@@ -154,16 +154,14 @@ STARTS = [
     flags("--pid", "RUNNING"),
     # Hooks
     *(
-        config(
-            f"def {name}(*given):\n    pass\ndef {name}({parameters}):\n    raise RuntimeError('on purpose')"
-        )
-        for name, parameters in (
-            ("on_starting", "server"),
-            ("when_ready", "server"),
-            ("pre_fork", "server, worker"),
-            ("post_fork", "server, worker"),
-            ("post_worker_init", "worker"),
-            ("nworkers_changed", "server, new, old"),
+        config(f"def {name}({parameters}):\n    raise RuntimeError('on purpose')", **rows)
+        for name, parameters, rows in (
+            ("on_starting", "server", {}),
+            ("when_ready", "server", {}),
+            ("pre_fork", "server, worker", {"lines": "raising-hooks"}),
+            ("post_fork", "server, worker", {}),
+            ("post_worker_init", "worker", {}),
+            ("nworkers_changed", "server, new, old", {}),
         )
     ),
 ]

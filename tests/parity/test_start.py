@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,6 +18,11 @@ import pytest
 from parity.rows import differences, needed
 from parity.starts import APP, STARTS, Start
 from parity.values import OWN
+from support import processes
+
+#: Seconds for a start to fail; the longest tries for 5 s to bind.
+PATIENCE = 20.0
+BASE = {"PYTHONDONTWRITEBYTECODE": "1"}
 
 PROGRAMS = ("gunicorn", "rgunicorn")
 
@@ -36,26 +42,28 @@ def run(program: str, start: Start, port: int) -> End:
         given = [words.get(word, word) for word in start.arguments]
         own = ["--no-control-socket"] if program == "gunicorn" else []
         bind = [] if "--bind" in given or not given else ["--bind", "127.0.0.1:0"]
-        done = subprocess.run(
-            [str(Path(sys.executable).with_name(program)), *own, *bind, *given],
-            cwd=directory,
-            env={
-                "PATH": os.environ["PATH"],
-                "LANG": "C.UTF-8",
-                "HOME": directory,
-                "PYTHONDONTWRITEBYTECODE": "1",
-                **start.env,
-            },
-            capture_output=True,
-            text=True,
-            timeout=40,
-            check=False,
-        )
-        return {
-            "status": done.returncode,
-            "stdout": done.stdout,
-            "lines": lines(done.stderr.replace(directory, "DIRECTORY").replace(str(port), "IN_USE")),
-        }
+        command = [str(Path(sys.executable).with_name(program)), *own, *bind, *given]
+        with (Path(directory) / "1").open("w+") as stdout, (Path(directory) / "2").open("w+") as stderr:
+            env = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": directory, **BASE, **start.env}
+            process = subprocess.Popen(
+                command, cwd=directory, env=env, stdout=stdout, stderr=stderr, start_new_session=True
+            )
+            status = wait(process)
+            stdout.seek(0)
+            stderr.seek(0)
+            said = stderr.read().replace(directory, "DIRECTORY").replace(str(port), "IN_USE")
+            return {"status": status, "stdout": stdout.read(), "lines": lines(said)}
+
+
+def wait(process: subprocess.Popen[bytes]) -> int | str:
+    """The exit status; a server that goes on is ended."""
+    try:
+        return process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        for pid in processes.session(process.pid):
+            os.kill(pid, signal.SIGKILL)
+        process.wait(PATIENCE)
+        return "it runs"
 
 
 def lines(text: str) -> list[str]:
@@ -65,12 +73,15 @@ def lines(text: str) -> list[str]:
     for line in text.splitlines():
         if line.startswith("Traceback (most recent call last)"):
             inside = True
-        elif inside and (line.startswith(("  ", "Traceback", "The above", "During")) or not line):
+        elif line.startswith(("The above exception", "During handling of")):
+            # Only the last of a chain counts.
+            found.pop()
+        elif inside and (line.startswith("  ") or not line):
             continue
-        else:
+        elif line:
             inside = False
             found.append(plain(line))
-    return [line for line in found if line]
+    return found
 
 
 def plain(line: str) -> str:
@@ -83,10 +94,16 @@ def plain(line: str) -> str:
     return re.sub(r"\br?gunicorn( \d[\d.]*|(?=[:. ]))", "SERVER", line).rstrip()
 
 
+#: What rgunicorn says beside the reason.
+BESIDES = re.compile(
+    r" \((\w+ from .+|in the environment variable \w+|allowed: .+)\)$|(?<=error: )in GUNICORN_CMD_ARGS: "
+)
+
+
 def without_source(end: End) -> End:
-    """rgunicorn's end without the setting and the source that stand behind a reason."""
+    """rgunicorn's end without the setting, the source and what is allowed."""
     found = [
-        re.sub(r" \(\w+ from .+\)$", "", line) if line.startswith("Error: ") else line
+        BESIDES.sub("", line) if line.startswith(("Error: ", "SERVER: error: ")) else line
         for line in end["lines"]  # type: ignore[attr-defined]
     ]
     return {**end, "lines": found}
@@ -117,7 +134,7 @@ def help_flags(program: str) -> set[str]:
     command = [str(Path(sys.executable).with_name(program)), "--help"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=40, check=True)
     # A flag's line is the flag and its value, then a gap, then what it does.
-    heads = (re.split(r" {2,}", line.strip())[0] for line in done.stdout.splitlines())
+    heads: Iterable[str] = (re.split(r" {2,}", line.strip())[0] for line in done.stdout.splitlines())
     return {
         flag
         for head in heads

@@ -19,7 +19,7 @@ ODD = ["None", "object", "[]", "{}", "()", "b'x'"]
 
 TEXT = Kind(
     [*ODD[:1], "'x'", "' x '", "''", "1", "True", "['x']", "b'x'", "'a,b'", "'\\u20ac'"],
-    ["x", " x ", "", "a,b"],
+    ["x", ""],
 )
 SWITCH = Kind(
     ["None", "True", "False", "'true'", "' TRUE '", "'False'", "'yes'", "''", "0", "1", "[]"], [None]
@@ -30,8 +30,9 @@ NUMBER = Kind(
         *("'7'", "' 7 '", "'0x10'", "'0o17'", "'0b11'", "'010'", "'1_0'", "'-1'", "'abc'", "''", "'1.5'"),
         *("[1]", "b'7'", "'\\u0667'", "'+7'"),
     ],
-    ["7", "0x10", "010", "-1", "abc", "1.5", "", " 7 ", "+7", "1_0"],
+    ["7", "-1", "abc"],
 )
+NUMBER_WORDS = ("0x10", "010", "1.5", "", " 7 ", "+7", "1_0")
 LIST = Kind(
     ["None", "[]", "'x'", "' x '", "''", "['x', ' y ']", "('x', 'y')", "{'x': 1}", "'a,b'", "[1]", "1", "0"],
     ["x", " x ", "", "a,b"],
@@ -124,7 +125,7 @@ SETTINGS = [
     Tried("wsgi_app", TEXT),
     flagged("bind", ADDRESSES),
     flagged("backlog", NUMBER),
-    flagged("workers", NUMBER),
+    flagged("workers", NUMBER, words=NUMBER_WORDS),
     flagged("worker_class", CLASS),
     flagged("threads", NUMBER),
     flagged("worker_connections", NUMBER),
@@ -183,7 +184,7 @@ SETTINGS = [
     flagged("dogstatsd_tags", TEXT),
     flagged("statsd_prefix", TEXT),
     flagged("enable_backlog_metric", SWITCH),
-    flagged("proc_name", TEXT, "--name"),
+    flagged("proc_name", TEXT, "--name", words=(" x ", "a,b")),
     Tried("default_proc_name", TEXT),
     flagged("pythonpath", TEXT),
     Tried("paste", TEXT),
@@ -263,7 +264,7 @@ SETTINGS = [
 
 @dataclass(frozen=True)
 class Rule:
-    """A row of docs/compat.md, and the values for which the servers differ by it. No names: every setting."""
+    """A row of docs/compat.md, and the values of which settings differ by it. None named: all of them."""
 
     row: str
     values: frozenset[str]
@@ -271,7 +272,7 @@ class Rule:
 
     def covers(self, name: str, value: str) -> bool:
         """Whether the row is the reason."""
-        return value in self.values and (not self.names or name in self.names)
+        return (not self.values or value in self.values) and (not self.names or name in self.names)
 
 
 def rule(row: str, *values: str, names: tuple[str, ...] = ()) -> Rule:
@@ -280,10 +281,12 @@ def rule(row: str, *values: str, names: tuple[str, ...] = ()) -> Rule:
 
 
 PARTIALS = tuple(f"partial(hook({count}), 1)" for count in range(1, 6))
+LOW_HTTP2 = ("http2_max_concurrent_streams", "http2_initial_window_size")
 
 #: Why a value of a file is judged or printed otherwise.
 VALUE_RULES = [
     rule("number-forms", "b'7'", "'\\u0667'"),
+    rule("number-forms", "True", names=("user", "group")),
     rule("none-switch", "None"),
     rule("partial", *PARTIALS, "Hooks()"),
     rule("hook-names", "hook(2)", "hook(3)", "defaulted", "variadic", "Hooks().two", names=("post_request",)),
@@ -291,11 +294,24 @@ VALUE_RULES = [
         "reasons", "1", names=("bind", "raw_env", "reload_extra_files", "dirty_apps", "raw_paste_global_conf")
     ),
     rule("reasons", "[('A', 'b')]"),
+    rule("reasons", "1.5", names=("user", "group")),
+    rule("reasons", "-1", "'-1'", names=LOW_HTTP2),
     rule("dict-list", "{'x': 1}"),
 ]
 
 #: Why a flag's word is.
-WORD_RULES: list[Rule] = []
+WORD_RULES: list[Rule] = [
+    rule("deeper-check", names=("raw_env",)),
+    rule("deeper-check", "", names=("worker_class", "logger_class")),
+    rule("reasons", "-1", names=LOW_HTTP2),
+    rule("tls", names=("certfile", "keyfile")),
+    rule("http2", names=("http2_cleartext", "http_protocols")),
+    rule("proxy", names=("proxy_protocol",)),
+    rule("uwsgi", names=("protocol",)),
+    rule("dirty", names=("dirty_apps", "dirty_workers")),
+    rule("control-socket", names=("control_socket", "control_socket_mode")),
+    rule("worker-classes", names=("threads",)),
+]
 
 #: Settings that Gunicorn does not have.
 OWN = {
