@@ -3,6 +3,7 @@
 use pyo3::prelude::*;
 
 mod arbiter;
+mod http;
 mod settings;
 mod worker;
 
@@ -11,5 +12,6 @@ mod worker;
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     settings::register(module)?;
     arbiter::register(module)?;
+    http::register(module)?;
     worker::register(module)
 }

@@ -145,13 +145,10 @@ fn facts(worker: &Bound<'_, PyAny>, cfg: &Bound<'_, PyAny>) -> PyResult<ServerFa
 }
 
 fn reactor_settings(cfg: &Bound<'_, PyAny>) -> PyResult<ReactorSettings> {
-    let trusted: Vec<String> = setting(cfg, "forwarded_allow_ips")?;
-    let trusted = TrustedPeers::parse(trusted.iter().map(String::as_str))
-        .map_err(|entry| PyValueError::new_err(format!("forwarded_allow_ips: {entry} is not a network")))?;
     let size = |name| setting::<u64>(cfg, name).map(|size| usize::try_from(size).unwrap_or(usize::MAX));
     Ok(ReactorSettings {
         rules: rules(cfg)?,
-        trusted,
+        trusted: trusted_peers(cfg)?,
         keepalive: seconds(cfg, "keepalive")?,
         header_timeout: seconds(cfg, "header_timeout")?,
         body_timeout: seconds(cfg, "body_timeout")?,
@@ -170,7 +167,15 @@ fn reactor_settings(cfg: &Bound<'_, PyAny>) -> PyResult<ReactorSettings> {
     })
 }
 
-fn rules(cfg: &Bound<'_, PyAny>) -> PyResult<Rules> {
+/// The peers whose headers about the connection are believed.
+pub(super) fn trusted_peers(cfg: &Bound<'_, PyAny>) -> PyResult<TrustedPeers> {
+    let trusted: Vec<String> = setting(cfg, "forwarded_allow_ips")?;
+    TrustedPeers::parse(trusted.iter().map(String::as_str))
+        .map_err(|entry| PyValueError::new_err(format!("forwarded_allow_ips: {entry} is not a network")))
+}
+
+/// What the settings allow in a request.
+pub(super) fn rules(cfg: &Bound<'_, PyAny>) -> PyResult<Rules> {
     let schemes = cfg.getattr("secure_scheme_headers")?.cast_into::<PyDict>()?;
     let schemes: Vec<(String, String)> = schemes
         .iter()
