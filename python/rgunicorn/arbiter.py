@@ -16,7 +16,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import rgunicorn
-from rgunicorn import _alias, _native, sock, util
+from rgunicorn import _access, _alias, _logconfig, _native, sock, util
 from rgunicorn._orders import Orders
 from rgunicorn.errors import AppImportError, HaltServer
 from rgunicorn.glogging import Logger
@@ -183,6 +183,28 @@ class Arbiter(Orders):
             self._log_count()
             self.cfg.child_exit(self, worker)
 
+    def log_cut_request(
+        self,
+        pid: int,
+        method: str,
+        target: str,
+        address: str | None,
+        name: str,
+        seconds: float,
+        reason: str,
+    ) -> None:
+        """A worker has ended in the middle of this request: writes its line in the access log."""
+        environ = {
+            "REQUEST_METHOD": method,
+            "RAW_URI": target,
+            "REMOTE_ADDR": address or "",
+            "rgunicorn.pid": pid,
+            "rgunicorn.reason": reason,
+        }
+        if name:
+            environ["rgunicorn.request_id"] = name
+        _access.log_cut(self.log, environ, seconds)
+
     def child_main(self, worker: Worker) -> NoReturn:
         """The life of a worker process, from the fork to SystemExit."""
         self.set_waker(-1)
@@ -287,10 +309,7 @@ class Arbiter(Orders):
         self.LISTENERS = before.listeners
         self._restore_environment()
         self.app.cfg = self.cfg = before.cfg
-        try:
-            self.log.setup(self.cfg)
-        except Exception as error:
-            self.log.error("Reloading the logger configuration failed, keeping the previous one: %s", error)
+        _logconfig.reload(self.log, self.cfg)
         self.worker_class = self.cfg.worker_class
         self.address = before.address
         self.timeout = self.cfg.timeout
@@ -337,7 +356,7 @@ class Arbiter(Orders):
         if self.log is None:
             self.log = getattr(self.cfg, "logger_class", Logger)(self.cfg)
         else:
-            self.log.setup(self.cfg)
+            _logconfig.reload(self.log, self.cfg)
 
     def _set_environment(self) -> None:
         for name, value in self.cfg.env.items():

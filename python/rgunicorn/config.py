@@ -156,10 +156,24 @@ class Config:
     @property
     def logger_class(self) -> Any:
         """The class of the logger, installed."""
-        logger_class = util.load_class("rgunicorn.glogging.Logger", section="gunicorn.loggers")
+        uri = self.settings["logger_class"].get()
+        if uri in ("gunicorn.glogging.Logger", "simple"):
+            uri = "rgunicorn.instrument.statsd.Statsd" if self.statsd_host else "rgunicorn.glogging.Logger"
+        logger_class = util.load_class(uri, section="gunicorn.loggers")
         if hasattr(logger_class, "install"):
             logger_class.install()
         return logger_class
+
+    @property
+    def statsd_host(self) -> Any:
+        """Where StatsD is."""
+        address = self.settings["statsd_host"].get()
+        if not address:
+            return None
+        if address.startswith("unix://"):
+            return address.removeprefix("unix://")
+        host, _, port = address.rpartition(":")
+        return host.strip("[]"), int(port)
 
     @property
     def env(self) -> dict[str, str]:

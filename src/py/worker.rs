@@ -29,7 +29,6 @@ fn run_sync(worker: &Bound<'_, PyAny>) -> PyResult<()> {
 fn setup(worker: &Bound<'_, PyAny>) -> PyResult<Setup> {
     let cfg = worker.getattr("cfg")?;
     let log = worker.getattr("log")?;
-    let access_log = log.getattr("access_log_enabled")?.is_truthy()?;
     let max_requests: u64 = worker.getattr("max_requests")?.extract()?;
     let slot = worker.getattr("slot")?.cast_into::<Slot>()?;
     let slot = slot.get();
@@ -45,7 +44,7 @@ fn setup(worker: &Bound<'_, PyAny>) -> PyResult<Setup> {
         // sys.maxsize is how a worker says "never".
         max_requests: Some(max_requests).filter(|&limit| limit < i64::MAX as u64),
         graceful_timeout: seconds(&cfg, "graceful_timeout")?,
-        access_log_format: if access_log { Some(access_log_format(&cfg)?) } else { None },
+        access_log_format: access_log_format(&log, &cfg)?,
         notify_every: notify_every(worker)?,
         hooks: Arc::new(hooks(worker, &cfg)?),
         cfg: cfg.unbind(),
@@ -95,9 +94,10 @@ where
     cfg.getattr(name)?.extract().map_err(Into::into)
 }
 
-/// Files write `None` for the default.
-fn access_log_format(cfg: &Bound<'_, PyAny>) -> PyResult<String> {
-    match setting(cfg, "access_log_format")? {
+/// The logger's own configuration is an older one if its latest reload has failed. Files write `None` for the default.
+fn access_log_format(log: &Bound<'_, PyAny>, cfg: &Bound<'_, PyAny>) -> PyResult<String> {
+    let known = log.getattr_opt("cfg")?.unwrap_or_else(|| cfg.clone());
+    match setting(&known, "access_log_format")? {
         Some(format) => Ok(format),
         None => cfg.getattr("settings")?.get_item("access_log_format")?.getattr("default")?.extract(),
     }
