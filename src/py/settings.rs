@@ -224,7 +224,7 @@ fn nature(kind: Kind, given: &Bound<'_, PyAny>) -> PyResult<Nature> {
 }
 
 /// The number of positional parameters by signature, as Gunicorn counts them.
-pub(super) fn positional(given: &Bound<'_, PyAny>) -> PyResult<usize> {
+fn positional(given: &Bound<'_, PyAny>) -> PyResult<usize> {
     let inspect = given.py().import("inspect")?;
     let parameters = inspect.call_method1("signature", (given,))?.getattr("parameters")?;
     let class = inspect.getattr("Parameter")?;
