@@ -9,10 +9,10 @@ import inspect
 import json
 import logging
 import os
-import time
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 _COMBINED = '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"'
 
@@ -67,6 +67,9 @@ class SafeAtoms(dict[str, Any]):
             (name, value.translate(_ESCAPES) if isinstance(value, str) else value)
             for name, value in atoms.items()
         )
+        if "u" in self:
+            # The one text of a client that stands without quotes in the usual format.
+            self["u"] = self["u"].replace(" ", r"\x20")
 
     def __getitem__(self, name: str) -> Any:
         return self.get(name.lower() if name.startswith("{") else name, "-")
@@ -79,23 +82,21 @@ def atoms(
     log: Any, resp: Any, req: Any, environ: Mapping[str, Any], request_time: timedelta
 ) -> dict[str, Any]:
     """See `Logger.atoms`."""
-    status = resp.status
+    status = resp.status or NO_STATUS
     if isinstance(status, bytes):
         status = status.decode("latin-1")
     if isinstance(status, str):
-        status = status.split(None, 1)[0] if status.strip() else NO_STATUS
+        status = status.split(None, 1)[0]
     sent = getattr(resp, "sent", None)
     microseconds = request_time // timedelta(microseconds=1)
-    method, target = environ.get("REQUEST_METHOD", "-"), environ.get("RAW_URI", "-")
-    protocol = environ.get("SERVER_PROTOCOL", "-")
+    method, protocol = environ.get("REQUEST_METHOD"), environ.get("SERVER_PROTOCOL")
     user = log._get_user(environ)
-    found = {
+    found: dict[str, Any] = {
         "h": environ.get("REMOTE_ADDR", "-"),
         "l": "-",
-        # The one field that stands without quotes in the usual format.
-        "u": user.replace(" ", r"\x20") if user else "-",
+        "u": user or "-",
         "t": log.now(),
-        "r": f"{method} {target} {protocol}",
+        "r": f"{method} {environ['RAW_URI']} {protocol}" if method else "-",
         "s": status,
         "m": method,
         "U": environ.get("PATH_INFO"),
@@ -131,21 +132,22 @@ def _pairs(headers: Any) -> Iterable[tuple[str, Any]]:
     return pairs
 
 
-def line_format(cfg: Any, atoms: Any) -> str:
-    """`access_log_format`, its names resolved; the atom of a format that is one is added to `atoms`."""
-    wanted = cfg.access_log_format or _COMBINED
+def line_format(cfg: Any, atoms: Mapping[str, Any], wrapped: Any) -> str:
+    """`access_log_format`, its names resolved; the atom of a format that is one is added to `wrapped`."""
+    wanted: str = cfg.access_log_format or _COMBINED
     if wanted in ("json", "logfmt"):
         fields = _fields(atoms)
-        atoms[wanted] = json.dumps(fields, separators=(",", ":")) if wanted == "json" else _logfmt(fields)
+        whole = json.dumps(fields, separators=(",", ":")) if wanted == "json" else _logfmt(fields)
+        wrapped[wanted] = whole
     return FORMATS.get(wanted, wanted)
 
 
-def _fields(atoms: Any) -> dict[str, Any]:
+def _fields(atoms: Mapping[str, Any]) -> dict[str, Any]:
     """Everything that `json` and `logfmt` tell; what is not known is None."""
     known = {
         **atoms,
-        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "target": atoms["{raw_uri}e"],
+        "time": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "target": atoms.get("{raw_uri}e"),
         "status": int(atoms["s"]),
         "pid": int(atoms["p"].strip("<>")),
     }
@@ -166,7 +168,8 @@ def _logfmt_value(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6f}"
     text = "-" if value is None else str(value)
-    return json.dumps(text) if any(character in text for character in ' ="\\') else text
+    bare = text.isprintable() and not any(character in text for character in ' ="\\')
+    return text if bare else json.dumps(text)
 
 
 def native_files(log: Any) -> list[int] | None:
@@ -233,23 +236,49 @@ def _descriptor(handler: Any) -> int:
     return int(handler.stream.fileno())
 
 
-class _Cut:
-    """What stands for `req` and `resp` when a worker has ended in the middle of a request."""
+def is_wanted(log: Any) -> bool:
+    """Whether `access` is to be called for each request: for the log, or for what its class does with it."""
+    overridden = inspect.getattr_static(type(log), "access", None) is not STOCK["access"]
+    return bool(overridden or "access" in vars(log) or getattr(log, "access_log_enabled", True))
 
-    status = NO_STATUS
+
+class _Unserved:
+    """What stands for `resp`, and for a missing `req`, of a request that no application answered."""
+
     sent = 0
-    headers: tuple[()] = ()
+    method = uri = path = query = "-"
 
-    def __init__(self, method: str, uri: str) -> None:
-        self.method, self.uri = method, uri
-        self.path, _, self.query = uri.partition("?")
+    def __init__(self, status: str) -> None:
+        self.status = status
+        self.headers: list[tuple[str, str]] = []
 
 
-def log_cut_request(log: Any, environ: dict[str, Any], seconds: float) -> None:
-    """Logs the request that a worker was serving when it ended. `environ` says what is known of it."""
-    cut = _Cut(environ["REQUEST_METHOD"], environ["RAW_URI"])
+def log_unserved(log: Any, code: int, request: Any, environ: dict[str, Any]) -> None:
+    """Logs a request that no application has seen, of which `environ` says what is known."""
+    response = _Unserved(f"{code:03}")
+    _log(log, response, request or response, environ, timedelta(0))
+
+
+def log_cut(log: Any, environ: dict[str, Any], seconds: float) -> None:
+    """Logs the request that a worker was serving when it ended, in the arbiter."""
+    if not is_wanted(log):
+        return
+    target = environ["RAW_URI"]
+    path, _, query = target.partition("?")
+    environ = {
+        "PATH_INFO": unquote_to_bytes(path.encode("latin-1")).decode("latin-1"),
+        "QUERY_STRING": query,
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        **environ,
+    }
+    request = _Unserved(NO_STATUS)
+    request.method, request.uri, request.path, request.query = environ["REQUEST_METHOD"], target, path, query
+    _log(log, request, request, environ, timedelta(seconds=seconds))
+
+
+def _log(log: Any, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
     try:
-        log.access(cut, cut, environ, timedelta(seconds=seconds))
+        log.access(resp, req, environ, request_time)
     except Exception:
-        # A logger of the user's that wants to know more.
-        log.exception("Cannot log the request of a worker that has ended")
+        # A logger of the user's that wants to know more than there is.
+        log.debug("Cannot log a request that no application has answered", exc_info=True)

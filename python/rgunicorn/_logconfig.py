@@ -1,4 +1,4 @@
-"""`logconfig`, `logconfig_json`, `logconfig_dict`: logging as its user wants it, or as it was if that fails."""
+"""`logconfig`, `logconfig_json`, `logconfig_dict`: logging as its user wants it, as it was if that fails."""
 
 from __future__ import annotations
 

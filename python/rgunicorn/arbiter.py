@@ -16,7 +16,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import rgunicorn
-from rgunicorn import _alias, _logconfig, _native, pidfile, sock, util
+from rgunicorn import _access, _alias, _logconfig, _native, pidfile, sock, util
 from rgunicorn._orders import Orders
 from rgunicorn._process import Environment
 from rgunicorn.errors import AppImportError, HaltServer
@@ -192,6 +192,28 @@ class Arbiter(Orders):
         if worker is not None:
             self._log_count()
             self.cfg.child_exit(self, worker)
+
+    def log_cut_request(
+        self,
+        pid: int,
+        method: str,
+        target: str,
+        address: str | None,
+        name: str,
+        seconds: float,
+        reason: str,
+    ) -> None:
+        """A worker has ended in the middle of this request: writes its line in the access log."""
+        environ = {
+            "REQUEST_METHOD": method,
+            "RAW_URI": target,
+            "REMOTE_ADDR": address or "",
+            "rgunicorn.pid": pid,
+            "rgunicorn.reason": reason,
+        }
+        if name:
+            environ["rgunicorn.request_id"] = name
+        _access.log_cut(self.log, environ, seconds)
 
     def child_main(self, worker: Worker) -> NoReturn:
         """The life of a worker process, from the fork to SystemExit."""

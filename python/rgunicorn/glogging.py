@@ -153,8 +153,9 @@ class Logger:
         if not self.access_log_enabled:
             return
         try:
-            atoms = self.atoms_wrapper_class(self.atoms(resp, req, environ, request_time))
-            self.access_log.info(_access.line_format(self.cfg, atoms), atoms)
+            atoms = self.atoms(resp, req, environ, request_time)
+            wrapped = self.atoms_wrapper_class(atoms)
+            self.access_log.info(_access.line_format(self.cfg, atoms, wrapped), wrapped)
         except Exception:
             self.error(traceback.format_exc())
 

@@ -11,7 +11,6 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::arbiter::Slot;
-use super::values::positional;
 use crate::net::{Address, Listener};
 use crate::proto::forwarded::TrustedPeers;
 use crate::proto::http1::{ForwarderHeaders, HeaderMap, Limits, Rules, SecureSchemeHeaders};
@@ -29,7 +28,6 @@ fn run_sync(worker: &Bound<'_, PyAny>) -> PyResult<()> {
 fn setup(worker: &Bound<'_, PyAny>) -> PyResult<Setup> {
     let cfg = worker.getattr("cfg")?;
     let log = worker.getattr("log")?;
-    let access_log = log.getattr("access_log_enabled")?.is_truthy()?;
     let max_requests: u64 = worker.getattr("max_requests")?.extract()?;
     let slot = worker.getattr("slot")?.cast_into::<Slot>()?;
     let slot = slot.get();
@@ -45,7 +43,7 @@ fn setup(worker: &Bound<'_, PyAny>) -> PyResult<Setup> {
         // sys.maxsize is how a worker says "never".
         max_requests: Some(max_requests).filter(|&limit| limit < i64::MAX as u64),
         graceful_timeout: seconds(&cfg, "graceful_timeout")?,
-        access_log_format: if access_log { Some(access_log_format(&cfg)?) } else { None },
+        access_log_format: access_log_format(&log, &cfg)?,
         notify_every: notify_every(worker)?,
         hooks: Arc::new(hooks(worker, &cfg)?),
         cfg: cfg.unbind(),
@@ -69,8 +67,8 @@ fn notify_every(worker: &Bound<'_, PyAny>) -> PyResult<Option<u64>> {
 fn hooks(worker: &Bound<'_, PyAny>, cfg: &Bound<'_, PyAny>) -> PyResult<Hooks> {
     let post_request = match hook(cfg, "post_request")? {
         Some(hook) => {
-            let parameters = positional(&hook)?;
-            Some((hook.unbind(), parameters))
+            let parameters = cfg.py().import("rgunicorn.util")?.call_method1("get_arity", (&hook,))?;
+            Some((hook.unbind(), parameters.extract()?))
         }
         None => None,
     };
@@ -100,9 +98,10 @@ fn flag(cfg: &Bound<'_, PyAny>, name: &str) -> PyResult<bool> {
     cfg.getattr(name)?.is_truthy()
 }
 
-/// Files write `None` for the default.
-fn access_log_format(cfg: &Bound<'_, PyAny>) -> PyResult<String> {
-    match setting(cfg, "access_log_format")? {
+/// The logger's own configuration is an older one if its latest reload has failed. Files write `None` for the default.
+fn access_log_format(log: &Bound<'_, PyAny>, cfg: &Bound<'_, PyAny>) -> PyResult<String> {
+    let known = log.getattr_opt("cfg")?.unwrap_or_else(|| cfg.clone());
+    match setting(&known, "access_log_format")? {
         Some(format) => Ok(format),
         None => cfg.getattr("settings")?.get_item("access_log_format")?.getattr("default")?.extract(),
     }
@@ -150,13 +149,10 @@ fn facts(worker: &Bound<'_, PyAny>, cfg: &Bound<'_, PyAny>) -> PyResult<ServerFa
 }
 
 fn reactor_settings(cfg: &Bound<'_, PyAny>) -> PyResult<ReactorSettings> {
-    let trusted: Vec<String> = setting(cfg, "forwarded_allow_ips")?;
-    let trusted = TrustedPeers::parse(trusted.iter().map(String::as_str))
-        .map_err(|entry| PyValueError::new_err(format!("forwarded_allow_ips: {entry} is not a network")))?;
     let size = |name| setting::<u64>(cfg, name).map(|size| usize::try_from(size).unwrap_or(usize::MAX));
     Ok(ReactorSettings {
         rules: rules(cfg)?,
-        trusted,
+        trusted: trusted_peers(cfg)?,
         keepalive: seconds(cfg, "keepalive")?,
         header_timeout: seconds(cfg, "header_timeout")?,
         body_timeout: seconds(cfg, "body_timeout")?,
@@ -175,7 +171,15 @@ fn reactor_settings(cfg: &Bound<'_, PyAny>) -> PyResult<ReactorSettings> {
     })
 }
 
-fn rules(cfg: &Bound<'_, PyAny>) -> PyResult<Rules> {
+/// The peers whose headers about the connection are believed.
+pub(super) fn trusted_peers(cfg: &Bound<'_, PyAny>) -> PyResult<TrustedPeers> {
+    let trusted: Vec<String> = setting(cfg, "forwarded_allow_ips")?;
+    TrustedPeers::parse(trusted.iter().map(String::as_str))
+        .map_err(|entry| PyValueError::new_err(format!("forwarded_allow_ips: {entry} is not a network")))
+}
+
+/// What the settings allow in a request.
+pub(super) fn rules(cfg: &Bound<'_, PyAny>) -> PyResult<Rules> {
     let schemes = cfg.getattr("secure_scheme_headers")?.cast_into::<PyDict>()?;
     let schemes: Vec<(String, String)> = schemes
         .iter()

@@ -66,28 +66,12 @@ impl Objects {
         peer: Option<SocketAddr>,
         body: Option<&Py<Input>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let head = &request.head;
-        let text = |span| ffi::text(py, request.part(span)).into_any();
+        let attributes = request_attributes(py, request)?;
         let address = address(py, peer)?;
-        let attributes = PyDict::new(py);
-        let set = |name: &Bound<'py, PyString>, value: Bound<'py, PyAny>| ffi::set(&attributes, name, &value);
-        set(intern!(py, "cfg"), self.cfg.bind(py).clone());
-        set(intern!(py, "method"), text(head.method));
-        set(intern!(py, "uri"), text(head.target));
-        set(intern!(py, "path"), text(head.path));
-        set(intern!(py, "query"), text(head.query));
-        set(intern!(py, "fragment"), text(head.fragment));
-        set(intern!(py, "version"), (head.version.major, head.version.minor).into_pyobject(py)?.into_any());
-        set(intern!(py, "headers"), headers(py, request)?.into_any());
-        set(intern!(py, "trailers"), PyList::empty(py).into_any());
-        set(intern!(py, "body"), body.unwrap_or(&self.no_body).bind(py).clone().into_any());
-        set(intern!(py, "scheme"), scheme(py, head.scheme).into_any());
-        set(intern!(py, "peer_addr"), address.clone());
-        set(intern!(py, "remote_addr"), address);
-        set(intern!(py, "req_number"), request.number.into_pyobject(py)?.into_any());
-        set(intern!(py, "proxy_protocol_info"), py.None().into_bound(py));
-        set(intern!(py, "must_close"), false.into_pyobject(py)?.to_owned().into_any());
-        set(intern!(py, "_persists"), head.persist.into_pyobject(py)?.to_owned().into_any());
+        ffi::set(&attributes, intern!(py, "cfg"), self.cfg.bind(py));
+        ffi::set(&attributes, intern!(py, "body"), body.unwrap_or(&self.no_body).bind(py).as_any());
+        ffi::set(&attributes, intern!(py, "peer_addr"), &address);
+        ffi::set(&attributes, intern!(py, "remote_addr"), &address);
         instance(self.request.bind(py), attributes)
     }
 
@@ -180,6 +164,29 @@ struct Answer<'a> {
     chunked: bool,
     upgrade: bool,
     closes: bool,
+}
+
+/// The attributes of a request that its head tells.
+pub fn request_attributes<'py>(py: Python<'py>, request: &Request) -> PyResult<Bound<'py, PyDict>> {
+    let head = &request.head;
+    let text = |span| ffi::text(py, request.part(span)).into_any();
+    let attributes = PyDict::new(py);
+    let set = |name: &Bound<'py, PyString>, value: Bound<'py, PyAny>| ffi::set(&attributes, name, &value);
+    set(intern!(py, "method"), text(head.method));
+    set(intern!(py, "uri"), text(head.target));
+    set(intern!(py, "path"), text(head.path));
+    set(intern!(py, "query"), text(head.query));
+    set(intern!(py, "fragment"), text(head.fragment));
+    set(intern!(py, "version"), (head.version.major, head.version.minor).into_pyobject(py)?.into_any());
+    set(intern!(py, "headers"), headers(py, request)?.into_any());
+    set(intern!(py, "trailers"), PyList::empty(py).into_any());
+    set(intern!(py, "scheme"), scheme(py, head.scheme).into_any());
+    set(intern!(py, "req_number"), request.number.into_pyobject(py)?.into_any());
+    set(intern!(py, "proxy_protocol_info"), py.None().into_bound(py));
+    set(intern!(py, "must_close"), false.into_pyobject(py)?.to_owned().into_any());
+    set(intern!(py, "_persists"), head.persist.into_pyobject(py)?.to_owned().into_any());
+    set(intern!(py, "_expects_continue"), head.expect_continue.into_pyobject(py)?.to_owned().into_any());
+    Ok(attributes)
 }
 
 /// An instance whose attributes are these, without its constructor, which is for those who make one themselves.
