@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rgunicorn import _native
+from rgunicorn import _listening, _native
 from rgunicorn.workers.base import Worker
 
 
@@ -22,6 +22,7 @@ class SyncWorker(Worker):
         self._alive = alive
         if not alive and self.slot is not None:
             self.slot.leave()
+            _listening.stop_listening(self.own_sockets)
 
     @property
     def nr(self) -> int:
