@@ -113,6 +113,8 @@ class Arbiter(Orders):
     def start(self) -> None:
         """Opens the listeners."""
         self.log.info("Starting rgunicorn %s", rgunicorn.VERSION)
+        if getattr(self.cfg, "workers_sum", None):
+            self.log.info(self.cfg.workers_sum)
         self.pid = os.getpid()
         self._hold_signals(ignored=self.SIGNALS)
         try:

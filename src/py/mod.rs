@@ -4,6 +4,7 @@ use pyo3::prelude::*;
 
 mod arbiter;
 mod settings;
+mod values;
 mod worker;
 
 /// The native half of the `rgunicorn` package.
