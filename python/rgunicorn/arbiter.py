@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import rgunicorn
-from rgunicorn import _access, _alias, _logconfig, _native, pidfile, sock, util
+from rgunicorn import _access, _alias, _listening, _logconfig, _native, pidfile, sock, systemd, util
 from rgunicorn._orders import Orders
 from rgunicorn._process import Environment
 from rgunicorn.errors import AppImportError, HaltServer
@@ -32,7 +33,7 @@ class _Before:
 
     cfg: Any
     num_workers: int
-    address: list[Any]
+    shared: list[Any]
     listeners: list[sock.BaseSocket]
 
 
@@ -82,7 +83,7 @@ class Arbiter(Orders):
         self.cfg = app.cfg
         self._set_up_log()
         self.worker_class = self.cfg.worker_class
-        self.address = self.cfg.address
+        self._listen_at()
         self.num_workers = self.cfg.workers
         self.timeout = self.cfg.timeout
         self.proc_name = self.cfg.proc_name
@@ -121,10 +122,11 @@ class Arbiter(Orders):
             util.set_process_title(f"master [{self.proc_name}]")
             self.cfg.on_starting(self)
             self.init_signals()
-            self.LISTENERS = sock.create_sockets(self.cfg, self.log)
+            self.LISTENERS, self.systemd = _listening.open_shared(self.cfg, self.log)
             self.log.debug("Arbiter booted")
             self.log.info("Listening at: %s (%s)", self._listening_at(), self.pid)
             self.log.info("Using worker: %s", self.cfg.worker_class_str)
+            self._notify("READY=1\nSTATUS=rgunicorn arbiter booted")
             if hasattr(self.worker_class, "check_config"):
                 self.worker_class.check_config(self.cfg, self.log)
             self.cfg.when_ready(self)
@@ -229,6 +231,8 @@ class Arbiter(Orders):
         try:
             util.set_process_title(f"worker [{self.proc_name}]")
             self.log.info("Booting worker with pid: %s", worker.pid)
+            worker.own_sockets = _listening.open_own(self.cfg, self.log, self.WORKER_BOOT_ERROR)
+            worker.sockets = [*worker.sockets, *worker.own_sockets]
             self.cfg.post_fork(self, worker)
             worker.init_process()
             sys.exit(0)
@@ -274,6 +278,7 @@ class Arbiter(Orders):
 
     def close_listeners(self) -> None:
         """Stops listening; the files of Unix sockets go too."""
+        self._notify("STOPPING=1")
         listeners, self.LISTENERS = self.LISTENERS, []
         sock.close_sockets(listeners)
 
@@ -281,13 +286,14 @@ class Arbiter(Orders):
 
     def read_again(self) -> bool:
         """Reads the configuration again. If it is bad everything stays as it was, and the result is False."""
-        before = _Before(self.cfg, self.num_workers, self.address, self.LISTENERS)
+        before = _Before(self.cfg, self.num_workers, self._shared, self.LISTENERS)
+        self._notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
         try:
             self._environment.restore()
             self.app.reload()
             self.setup(self.app)
             self.log.reopen_files()
-            if self.address != before.address:
+            if self._shared != before.shared and not self.systemd:
                 self.LISTENERS = self._rebound(before)
                 self.log.info("Listening at: %s", self._listening_at())
             self.cfg.on_reload(self)
@@ -296,6 +302,7 @@ class Arbiter(Orders):
         except (Exception, SystemExit):
             self._return_to(before)
             self.log.exception("Reload failed: bad configuration. The old one stays.")
+            self._notify("READY=1")
             return False
         if self._before is None:
             self._before = before
@@ -308,12 +315,14 @@ class Arbiter(Orders):
         """The new workers serve: what only the old ones needed can go."""
         sock.close_sockets(self._superseded())
         self._before = None
+        self._notify("READY=1")
 
     def drop_reload(self) -> None:
         """The new workers do not boot: brings the old configuration back."""
         if self._before is not None:
             self._return_to(self._before)
             self._before = None
+        self._notify("READY=1")
 
     def _return_to(self, before: _Before) -> None:
         needed = before.listeners if self._before is None else [*before.listeners, *self._before.listeners]
@@ -323,7 +332,7 @@ class Arbiter(Orders):
         self.app.cfg = self.cfg = before.cfg
         _logconfig.reload(self.log, self.cfg)
         self.worker_class = self.cfg.worker_class
-        self.address = before.address
+        self._listen_at()
         self.timeout = self.cfg.timeout
         self.proc_name = self.cfg.proc_name
         self._environment.set(self.cfg.env)
@@ -346,11 +355,19 @@ class Arbiter(Orders):
             str(address): listener
             for former in (self._before, before)
             if former is not None
-            for address, listener in zip(former.address, former.listeners, strict=False)
+            for address, listener in zip(former.shared, former.listeners, strict=False)
         }
-        added = [address for address in self.address if str(address) not in kept]
+        added = [address for address in self._shared if str(address) not in kept]
         made = iter(sock.open_listeners(self.cfg, self.log, added))
-        return [kept.get(str(address)) or next(made) for address in self.address]
+        return [kept.get(str(address)) or next(made) for address in self._shared]
+
+    def _listen_at(self) -> None:
+        self.address = self.cfg.address
+        #: Those of them at which the arbiter listens for all workers.
+        self._shared = _listening.shared_addresses(self.cfg)
+
+    def _notify(self, state: str) -> None:
+        systemd.sd_notify(state, self.log)
 
     def _write_pidfile(self) -> None:
         """Writes the pidfile of the configuration in force, and removes the one before it."""

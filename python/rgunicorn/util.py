@@ -29,8 +29,8 @@ from rgunicorn._process import get_username as get_username
 from rgunicorn._process import set_owner_process as set_owner_process
 from rgunicorn.workers import SUPPORTED_WORKERS
 
-# A TCP host and port, or the path of a Unix socket.
-Address = tuple[str, int] | str
+# A TCP host and port, the path of a Unix socket, or the descriptor of an inherited socket.
+Address = tuple[str, int] | str | int
 
 # Short names that Gunicorn has or had, of classes that do not exist here yet.
 MISSING_WORKER_CLASSES = (
@@ -96,7 +96,10 @@ def parse_address(netloc: str, default_port: str = DEFAULT_PORT) -> Address:
             raise RuntimeError(f"{netloc!r} names no path.")
         return path
     if netloc.startswith("fd://"):
-        raise RuntimeError(f"{netloc!r}: inherited sockets are not part of this version of rgunicorn")
+        fd = netloc.removeprefix("fd://")
+        if not fd.isdecimal():
+            raise RuntimeError(f"{fd!r} is not a valid file descriptor.")
+        return int(fd)
     host, port = _host_and_port(netloc.removeprefix("tcp://"), default_port)
     try:
         number = int(port)

@@ -49,6 +49,8 @@ class Worker:
         self.pid: int | str = "[booting]"
         self.ppid = ppid
         self.sockets = sockets
+        #: Those of them that are this worker's alone (`reuse_port`).
+        self.own_sockets: list[Any] = []
         self.app = app
         self.timeout = timeout
         self.cfg = cfg
