@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -133,14 +133,11 @@ def help_flags(program: str) -> set[str]:
     """The flags at the beginning of the lines of `--help`."""
     command = [str(Path(sys.executable).with_name(program)), "--help"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=40, check=True)
-    # A flag's line is the flag and its value, then a gap, then what it does.
-    heads: Iterable[str] = (re.split(r" {2,}", line.strip())[0] for line in done.stdout.splitlines())
-    return {
-        flag
-        for head in heads
-        if head.startswith("-")
-        for flag in re.findall(r"(?<!\S)--?[a-zA-Z][\w-]*", head)
-    }
+    # A flag's line is the flag and its value, then a gap, then what it does, with the aliases at its end.
+    heads = [re.split(r" {2,}", line.strip())[0] for line in done.stdout.splitlines()]
+    aliases = re.findall(r"\[alias(?:es)?: ([^\]]+)\]", done.stdout)
+    places = [*aliases, *(head for head in heads if head.startswith("-"))]
+    return {flag for place in places for flag in re.findall(r"(?<!\S)--?[a-zA-Z][\w-]*", place)}
 
 
 def test_help_lists_the_same_flags() -> None:
