@@ -118,7 +118,8 @@ def command(arguments: list[str], env: dict[str, str]) -> int:
 
 
 def main() -> None:
-    for module in ("config", "app.wsgiapp"):
+    # All that a check of the configuration imports, so that no child has to.
+    for module in ("config", "app.wsgiapp", "arbiter", "glogging", "workers.sync"):
         importlib.import_module(f"{PACKAGE}.{module}")
     with open(sys.argv[2]) as file:
         jobs = json.load(file)

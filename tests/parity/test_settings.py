@@ -48,7 +48,7 @@ def ask(jobs: list[dict[str, Any]], directory: Path) -> list[tuple[Answer, Answe
             env=env,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=80,
             check=False,
         )
         assert done.returncode == 0, done.stderr
