@@ -116,8 +116,7 @@ def test_a_setting_of_ones_own_may_have_any_action_of_argparse(known: list[type[
         validator = staticmethod(lambda value: value)
 
     def add(option: str, **attributes: object) -> None:
-        attributes = {"name": option, "cli": [f"--{option}"], "validator": Base.validator, **attributes}
-        type("Added", (Base,), attributes)
+        type("Added", (Base,), {"name": option, "cli": [f"--{option}"], **attributes})
 
     before = len(known)
     add("on", action="store_true")
@@ -151,6 +150,18 @@ def test_a_bad_text_for_a_setting_of_ones_own_is_the_command_lines_mistake(
     assert capsys.readouterr().err == (
         "usage: program [OPTIONS] [APP_MODULE]\nprogram: error: argument --ratio: invalid float value: 'x'\n"
     )
+
+
+def test_options_of_other_settings_are_taken(known: list[type[Setting]]) -> None:
+    class Weight(Setting):
+        name = "weight"
+        cli = ("-w", "--weight")
+        validator = rgunicorn_config.validate_string
+
+    # It may be set, but there can be no command line.
+    assert Config().weight is None
+    with pytest.raises(ConfigError, match="the option -w of the setting weight is that of workers"):
+        Config().parser()
 
 
 PROGRAM = """

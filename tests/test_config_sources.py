@@ -403,7 +403,9 @@ def test_a_paste_file_may_name_the_server(project: Project, tmp_path: Path) -> N
     project.write("site.ini", PASTE + server.replace("port = 4321", "") + extra.replace("7", "-7"))
     done = project.run(program=["runner.py"])
     assert done.returncode == 1
-    assert done.stderr.startswith("\nError: ")
+    assert done.stderr.startswith(
+        "\nError: Value must be positive: -7 (timeout from the section of the server in "
+    )
 
 
 # What the command can say of itself

@@ -156,9 +156,7 @@ So that workers that started together are not replaced together.",
         kind: Kind::Count,
         default: Literal::Int(30),
         source: Some(Source::Platform("CC_GUNICORN_TIMEOUT", Form::Whole)),
-        description: "Seconds that a request may keep a worker busy before the worker is killed and replaced; 0 means no limit.
-
-The variable `CC_GUNICORN_TIMEOUT` of Clever Cloud gives another default.",
+        description: "Seconds that a request may keep a worker busy before the worker is killed and replaced; 0 means no limit.",
         mistaken: &["worker_timeout", "request_timeout"],
         ..PLAIN
     },

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from rgunicorn._native import CommandLineEnd, parse_command_line
 from rgunicorn.config.setting import Setting
+from rgunicorn.errors import ConfigError
 
 
 class CommandLineParser:
@@ -17,6 +18,7 @@ class CommandLineParser:
     def __init__(self, prog: str, settings: Mapping[str, Setting]) -> None:
         self.prog = prog
         self.settings = settings
+        self._refuse_conflicts()
 
     def parse_args(self, args: Sequence[str] | None = None, origin: str | None = None) -> argparse.Namespace:
         """Read `args`, or the program's own. A mistake ends the program and is said to be in `origin`."""
@@ -37,6 +39,15 @@ class CommandLineParser:
         """End the program because of a mistake on its command line."""
         text = f"usage: {self.prog} [OPTIONS] [APP_MODULE]\n{self.prog}: error: {message}\n"
         self._exit(2, text, origin)
+
+    def _refuse_conflicts(self) -> None:
+        """A program may add settings, but none with the options of another."""
+        owners = dict.fromkeys(("-h", "--help", "-v", "--version"), "the command itself")
+        for name, setting in self.settings.items():
+            for option in setting.cli or ():
+                owner = owners.setdefault(option, name)
+                if owner != name:
+                    raise ConfigError(f"the option {option} of the setting {name} is that of {owner}")
 
     def _value(self, setting: Setting, given: object, origin: str | None) -> object:
         try:
