@@ -111,6 +111,8 @@ class Arbiter(Orders):
     def start(self) -> None:
         """Opens the listeners."""
         self.log.info("Starting rgunicorn %s", rgunicorn.VERSION)
+        if getattr(self.cfg, "workers_sum", None):
+            self.log.info(self.cfg.workers_sum)
         self.pid = os.getpid()
         util.set_process_title(f"master [{self.proc_name}]")
         self.cfg.on_starting(self)

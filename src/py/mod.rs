@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 mod arbiter;
 mod http;
 mod settings;
+mod values;
 mod worker;
 
 /// The native half of the `rgunicorn` package.

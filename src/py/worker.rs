@@ -93,6 +93,11 @@ where
     cfg.getattr(name)?.extract().map_err(Into::into)
 }
 
+/// Files write `None` for off.
+fn flag(cfg: &Bound<'_, PyAny>, name: &str) -> PyResult<bool> {
+    cfg.getattr(name)?.is_truthy()
+}
+
 /// The logger's own configuration is an older one if its latest reload has failed. Files write `None` for the default.
 fn access_log_format(log: &Bound<'_, PyAny>, cfg: &Bound<'_, PyAny>) -> PyResult<String> {
     let known = log.getattr_opt("cfg")?.unwrap_or_else(|| cfg.clone());
@@ -153,7 +158,7 @@ fn reactor_settings(cfg: &Bound<'_, PyAny>) -> PyResult<ReactorSettings> {
         body_timeout: seconds(cfg, "body_timeout")?,
         send_timeout: seconds(cfg, "send_timeout")?,
         limit_request_body: setting(cfg, "limit_request_body")?,
-        stream_request_body: setting(cfg, "stream_request_body")?,
+        stream_request_body: flag(cfg, "stream_request_body")?,
         worker_connections: size("worker_connections")?.max(1),
         // Alone a worker may take several at once; with siblings it takes one and leaves the next to whoever is idle.
         accept_burst: if setting::<u64>(cfg, "workers")? > 1 { 1 } else { 16 },
@@ -189,11 +194,11 @@ pub(super) fn rules(cfg: &Bound<'_, PyAny>) -> PyResult<Rules> {
     let schemes = schemes.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     Ok(Rules {
         limits,
-        permit_obsolete_folding: setting(cfg, "permit_obsolete_folding")?,
-        strip_header_spaces: setting(cfg, "strip_header_spaces")?,
-        permit_unconventional_http_method: setting(cfg, "permit_unconventional_http_method")?,
-        permit_unconventional_http_version: setting(cfg, "permit_unconventional_http_version")?,
-        casefold_http_method: setting(cfg, "casefold_http_method")?,
+        permit_obsolete_folding: flag(cfg, "permit_obsolete_folding")?,
+        strip_header_spaces: flag(cfg, "strip_header_spaces")?,
+        permit_unconventional_http_method: flag(cfg, "permit_unconventional_http_method")?,
+        permit_unconventional_http_version: flag(cfg, "permit_unconventional_http_version")?,
+        casefold_http_method: flag(cfg, "casefold_http_method")?,
         header_map: header_map(&setting::<String>(cfg, "header_map")?),
         forwarder_headers: ForwarderHeaders::new(forwarder_headers.iter().map(String::as_str)),
         secure_scheme_headers: SecureSchemeHeaders::new(schemes),
