@@ -440,6 +440,30 @@ def test_a_request_that_cannot_be_parsed_has_no_hooks(traced: Traced) -> None:
     assert len(traced.lines()) == 2
 
 
+@pytest.mark.ours("Gunicorn's child goes on as a second worker")
+@pytest.mark.parametrize("hook", ["pre_request", "post_request"])
+def test_a_process_that_a_hook_forks_and_forgets_ends(hook: str, serve: Serve) -> None:
+    config = f"import os\ndef {hook}(worker, req):\n    pid = os.fork()\n    if pid:\n"
+    config += "        worker.log.info('ended: %s', os.waitpid(pid, 0)[1])\n"
+    server = serve("app:app", source=APP, config=config)
+    for count in (1, 2):
+        assert server.get().text == "ok"
+        server.wait_for_log("ended: 0$", count=count)
+
+
+@pytest.mark.ours("a stuck thread is never timed out by Gunicorn")
+def test_a_hook_that_takes_too_long_is_timed_out(serve: Serve) -> None:
+    config = (
+        "import time\ndef post_request(worker, req):\n    if req.path == '/slow':\n        time.sleep(60)\n"
+    )
+    server = serve("app:app", "--timeout", "1", source=APP, config=config)
+    worker = server.worker()
+    assert server.get("/slow").text == "ok"
+    server.wait_for_log(rf"\[CRITICAL\] WORKER TIMEOUT \(pid:{worker}\)")
+    wait_for(lambda: server.workers() not in ([worker], []), "another worker")
+    assert server.get().text == "ok"
+
+
 # Order, and hooks that are not set
 
 

@@ -271,9 +271,9 @@ impl Bridge {
     }
 }
 
-/// The application forked, and its child came back here instead of ending: it must neither answer in its parent's place
-/// nor become a second worker.
-fn leave_child(py: Python<'_>, error: Option<PyErr>) -> ! {
+/// The application or a hook forked, and its child came back here instead of ending: it must neither answer in its
+/// parent's place nor become a second worker. `error`: what it raised.
+pub fn leave_child(py: Python<'_>, error: Option<PyErr>) -> ! {
     let status = match error {
         Some(error) if error.is_instance_of::<PySystemExit>(py) => {
             let code = error.value(py).getattr("code").and_then(|code| code.extract::<Option<i32>>());

@@ -19,7 +19,7 @@ mod socket;
 mod start_response;
 
 pub use amend::Original;
-pub use call::{Bridge, Opened, Outcome, Served};
+pub use call::{Bridge, Opened, Outcome, Served, leave_child};
 pub use environ::{ListenerName, ServerFacts};
 pub use file_wrapper::FileWrapper;
 pub use input::Input;
