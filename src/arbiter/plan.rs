@@ -11,6 +11,7 @@ use nix::sys::signal::Signal;
 use super::backoff::{Backoff, YOUNG};
 use super::children::{Child, Children, Time};
 use super::line::{Level, Line};
+use crate::log::Reason;
 use crate::scoreboard::Snapshot;
 use crate::sys::fork::Exit;
 use stop::Stop;
@@ -57,9 +58,13 @@ pub enum Action {
         pid: i32,
         /// Its place on the scoreboard.
         slot: usize,
+        /// Why the request is over that it was serving, if it was.
+        why: Reason,
     },
     /// Write to the error log.
     Log(Line),
+    /// Ask the arbiter's method for this signal what to do; what it wants comes back through `order`.
+    Handle(Signal),
     /// Read the configuration again; if that works call `reloaded`.
     Reload,
     /// The reload is complete: what the old configuration held can go.
@@ -145,15 +150,18 @@ impl Plan {
     }
 
     /// A signal has come.
-    pub fn signal(&mut self, signal: Signal, limits: &Limits, now: Time) -> Vec<Action> {
+    pub fn signal(&mut self, signal: Signal, now: Time) -> Vec<Action> {
         match &self.course {
-            Course::Serve => {
-                let mut actions = vec![Action::Log(handling(signal))];
-                actions.extend(self.obey(signal, limits, now));
-                actions
-            }
-            Course::Stop(_) if matches!(signal, Signal::SIGINT | Signal::SIGQUIT) => self.hurry(now),
-            Course::Stop(_) => Vec::new(),
+            Course::Serve => vec![Action::Log(handling(signal)), Action::Handle(signal)],
+            Course::Stop(_) => self.in_stop(signal, now),
+        }
+    }
+
+    /// What this signal stands for is wanted.
+    pub fn order(&mut self, signal: Signal, limits: &Limits, now: Time) -> Vec<Action> {
+        match &self.course {
+            Course::Serve => self.obey(signal, limits, now),
+            Course::Stop(_) => self.in_stop(signal, now),
         }
     }
 
@@ -190,9 +198,7 @@ impl Plan {
         match signal {
             Signal::SIGTERM => self.stop(false, 0, None, limits, now),
             Signal::SIGINT | Signal::SIGQUIT => self.stop(true, 0, None, limits, now),
-            Signal::SIGHUP => {
-                vec![Action::Log(Line::new(Level::Info, "Hang up: Master", [])), Action::Reload]
-            }
+            Signal::SIGHUP => vec![Action::Reload],
             Signal::SIGTTIN => vec![Action::Resize(workers + 1)],
             Signal::SIGTTOU if workers > 1 => vec![Action::Resize(workers - 1)],
             Signal::SIGUSR1 => self.reopen_logs(),

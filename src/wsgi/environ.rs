@@ -36,6 +36,8 @@ pub struct ServerFacts {
     pub multiprocess: bool,
     /// `SERVER_SOFTWARE`
     pub software: String,
+    /// The `Server` field of responses, checked; none if empty.
+    pub server: Vec<u8>,
     /// The `SCRIPT_NAME` of the process environment; often empty.
     pub script_name: String,
 }

@@ -74,6 +74,10 @@ impl Scene {
                 Action::Log(line) => self.lines.push((line.level, render(line.text, &line.args))),
                 Action::Resize(workers) => self.limits.workers = workers,
                 Action::Reload => self.plan.reloaded(),
+                Action::Handle(signal) => {
+                    let actions = self.plan.order(signal, &self.limits, self.now);
+                    seen.extend(self.carry_out(actions));
+                }
                 Action::Reaped { slot, .. } => drop(self.board.remove(&slot)),
                 other => seen.push(other),
             }
@@ -110,7 +114,7 @@ impl Scene {
     }
 
     fn signal(&mut self, signal: Signal) -> Vec<Action> {
-        let actions = self.plan.signal(signal, &self.limits, self.now);
+        let actions = self.plan.signal(signal, self.now);
         let mut seen = self.carry_out(actions);
         seen.extend(self.settle());
         seen
