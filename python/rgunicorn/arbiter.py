@@ -6,7 +6,6 @@ nothing here forks or waits. What lasts is in attributes, under the names that h
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import sys
@@ -14,10 +13,11 @@ import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass
 from types import FrameType
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import rgunicorn
-from rgunicorn import _access, _logconfig, _native, sock, util
+from rgunicorn import _access, _alias, _logconfig, _native, sock, util
+from rgunicorn._orders import Orders
 from rgunicorn.errors import AppImportError, HaltServer
 from rgunicorn.glogging import Logger
 
@@ -32,10 +32,10 @@ class _Before:
     cfg: Any
     num_workers: int
     address: list[Any]
-    listeners: list[_native.Listener]
+    listeners: list[sock.BaseSocket]
 
 
-class Arbiter:
+class Arbiter(Orders):
     """Holds the listeners and the workers of one service.
 
     Of `app`, a `BaseApplication`, it uses the configuration `cfg`, `wsgi()`, which gives the application, and
@@ -47,33 +47,33 @@ class Arbiter:
     #: Exit status when the application could not be found.
     APP_LOAD_ERROR = 4
 
-    SIGNALS: ClassVar[list[int]] = [
-        signal.SIGHUP,
-        signal.SIGQUIT,
-        signal.SIGINT,
-        signal.SIGTERM,
-        signal.SIGTTIN,
-        signal.SIGTTOU,
-        signal.SIGUSR1,
-        signal.SIGUSR2,
-        signal.SIGWINCH,
-    ]
-    SIG_NAMES: ClassVar[dict[int, str]] = {
-        number: signal.Signals(number).name[3:].lower() for number in SIGNALS
-    }
-
     def __init__(self, app: Any) -> None:
+        super().__init__()
+        _alias.install()
         os.environ["SERVER_SOFTWARE"] = rgunicorn.SERVER_SOFTWARE
         self._num_workers: int | None = None
         self._env_before: dict[str, str | None] = {}
         self._before: _Before | None = None
         self.log: Any = None
-        self.LISTENERS: list[_native.Listener] = []
+        self.LISTENERS: list[sock.BaseSocket] = []
         self.WORKERS: dict[int, Worker] = {}
         self.worker_age = 0
         self.pid: int | None = None
+        #: The arbiter that has started this one to take its place; 0: none.
+        self.master_pid = 0
+        #: The arbiter that this one has started to take its place; 0: none.
+        self.reexec_pid = 0
         self.master_name = "Master"
+        #: Whether the listeners were inherited from systemd.
+        self.systemd = False
+        self.pidfile: Any = None
         self.setup(app)
+        #: How the program was started.
+        self.START_CTX: dict[str | int, Any] = {
+            "args": [sys.executable, *sys.argv],
+            "cwd": util.getcwd(),
+            0: sys.executable,
+        }
 
     def setup(self, app: Any) -> None:
         """Takes everything that depends on the configuration from `app.cfg`."""
@@ -100,20 +100,23 @@ class Arbiter:
     def num_workers(self, value: int) -> None:
         old, self._num_workers = self._num_workers, value
         self.cfg.nworkers_changed(self, value, old)
+        self.wakeup()
 
     def run(self) -> NoReturn:
         """Starts the service and keeps it running; ends by raising SystemExit, here and in every worker."""
+        self._check_subclass()
         self.start()
         _native.run_arbiter(self)
 
     def start(self) -> None:
         """Opens the listeners."""
-        self.log.info("Starting rgunicorn %s", rgunicorn.__version__)
+        self.log.info("Starting rgunicorn %s", rgunicorn.VERSION)
+        if getattr(self.cfg, "workers_sum", None):
+            self.log.info(self.cfg.workers_sum)
         self.pid = os.getpid()
         util.set_process_title(f"master [{self.proc_name}]")
         self.cfg.on_starting(self)
-        self.log.close_on_exec()
-        self._hold_signals(ignored=self.SIGNALS)
+        self.init_signals()
         try:
             self.LISTENERS = sock.create_sockets(self.cfg, self.log)
             self.log.debug("Arbiter booted")
@@ -126,8 +129,15 @@ class Arbiter:
             self.close_listeners()
             raise
 
+    def init_signals(self) -> None:
+        """Until the loop takes over: signals that end a process end its start, the others do nothing."""
+        self.log.close_on_exec()
+        self._hold_signals(ignored=self.SIGNALS)
+
     def halt(self, reason: str | None = None, exit_status: int = 0) -> NoReturn:
-        """Ends the arbiter, whose workers are gone."""
+        """Ends the arbiter; while there are workers, by an exception that makes the loop stop them first."""
+        if not self._over:
+            super().halt(reason, exit_status)
         self.close_listeners()
         log = self.log.info if exit_status == 0 else self.log.error
         log("Shutting down: %s", self.master_name)
@@ -135,16 +145,6 @@ class Arbiter:
             log("Reason: %s", reason)
         self.cfg.on_exit(self)
         sys.exit(exit_status)
-
-    def kill_worker(self, pid: int, sig: int) -> None:
-        """Sends a signal to one worker."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, sig)
-
-    def kill_workers(self, sig: int) -> None:
-        """Sends a signal to all workers."""
-        for pid in list(self.WORKERS):
-            self.kill_worker(pid, sig)
 
     # What the loop in Rust asks for.
 
@@ -161,6 +161,7 @@ class Arbiter:
             self.worker_age, ppid, self.LISTENERS, self.app, self.timeout / 2.0, self.cfg, self.log
         )
         worker.slot = slot
+        worker.tmp.attach(slot)
         worker.lifeline = lifeline
         self.cfg.pre_fork(self, worker)
         return worker
@@ -170,6 +171,12 @@ class Arbiter:
         worker.pid = pid
         self.WORKERS[pid] = worker
         self._log_count()
+
+    def abort_worker(self, pid: int) -> None:
+        """A worker is late and will be ended."""
+        worker = self.WORKERS.get(pid)
+        if worker is not None:
+            worker.aborted = True
 
     def remove_worker(self, pid: int) -> None:
         """Forgets a worker that has ended."""
@@ -202,6 +209,7 @@ class Arbiter:
 
     def child_main(self, worker: Worker) -> NoReturn:
         """The life of a worker process, from the fork to SystemExit."""
+        self.set_waker(-1)
         # Until `init_signals`. Without a handler TTIN and TTOU would stop the process.
         self._hold_signals(ignored=(signal.SIGTTIN, signal.SIGTTOU))
         # Blocked since the fork: the files that it was forked with may have been renamed already.
@@ -238,16 +246,23 @@ class Arbiter:
             except Exception:
                 self.log.warning("Exception during worker exit:\n%s", traceback.format_exc())
 
-    def failed(self, error: BaseException) -> tuple[int, str | None]:
-        """Something that the loop asked for has raised: gives the status to end with and the reason."""
+    def failed(self, error: BaseException) -> tuple[int, str | None, bool]:
+        """Something that the loop asked for has raised: gives the status to end with, the reason, and whether
+        the workers may finish what they do."""
         if isinstance(error, HaltServer):
-            return error.exit_status, error.reason
+            return error.exit_status, error.reason, True
         if isinstance(error, (KeyboardInterrupt, StopIteration)):
-            return 0, None
+            return 0, None, True
         if isinstance(error, SystemExit):
-            return (error.code if isinstance(error.code, int) else int(error.code is not None)), None
+            return (error.code if isinstance(error.code, int) else int(error.code is not None)), None, False
         self.log.error("Unhandled exception in main loop", exc_info=error)
-        return 255, None
+        return 255, None, False
+
+    def conclude(self, reason: str | None, exit_status: int) -> NoReturn:
+        """The loop has ended, and the workers are gone."""
+        self._over = True
+        self.set_waker(-1)
+        self.halt(reason, exit_status)
 
     def close_listeners(self) -> None:
         """Stops listening; the files of Unix sockets go too."""
@@ -256,7 +271,7 @@ class Arbiter:
 
     # Reloading.
 
-    def reload(self) -> bool:
+    def read_again(self) -> bool:
         """Reads the configuration again. If it is bad everything stays as it was, and the result is False."""
         before = _Before(self.cfg, self.num_workers, self.address, self.LISTENERS)
         try:
@@ -305,12 +320,12 @@ class Arbiter:
         if self._num_workers != before.num_workers:
             self.num_workers = before.num_workers
 
-    def _superseded(self) -> list[_native.Listener]:
+    def _superseded(self) -> list[sock.BaseSocket]:
         """Listeners that only workers from before the reload serve."""
         old = [] if self._before is None else self._before.listeners
         return [listener for listener in old if listener not in self.LISTENERS]
 
-    def _rebound(self, before: _Before) -> list[_native.Listener]:
+    def _rebound(self, before: _Before) -> list[sock.BaseSocket]:
         """Listeners for the new addresses: those there were are kept, with whoever waits in their queues."""
         kept = {
             str(address): listener
@@ -319,7 +334,7 @@ class Arbiter:
             for address, listener in zip(former.address, former.listeners, strict=False)
         }
         added = [address for address in self.address if str(address) not in kept]
-        made = iter(sock.create_sockets(self.cfg, self.log, added))
+        made = iter(sock.open_listeners(self.cfg, self.log, added))
         return [kept.get(str(address)) or next(made) for address in self.address]
 
     def _hold_signals(self, ignored: Iterable[int]) -> None:

@@ -3,15 +3,16 @@
 use pyo3::prelude::*;
 
 mod arbiter;
-mod listener;
+mod http;
 mod settings;
+mod values;
 mod worker;
 
 /// The native half of the `rgunicorn` package.
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     settings::register(module)?;
-    listener::register(module)?;
     arbiter::register(module)?;
+    http::register(module)?;
     worker::register(module)
 }

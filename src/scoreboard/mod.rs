@@ -236,6 +236,17 @@ impl Slot {
         }
     }
 
+    /// When the worker has last shown that it lives, in nanoseconds of CLOCK_MONOTONIC: `now` if it need not show it,
+    /// because it boots or waits for requests.
+    pub fn last_sign(&self, now: u64) -> u64 {
+        let seen = self.board.snapshot(self.index);
+        match seen.state {
+            State::Busy => seen.busy_since.max(seen.beat),
+            State::Beating => seen.beat,
+            State::Empty | State::Booting | State::Idle => now,
+        }
+    }
+
     /// The latest beat is answered for: Beating -> Idle.
     pub fn quiet(&self) {
         self.words()[STATE].store(State::Idle as u64, Release);

@@ -1,6 +1,7 @@
 //! System calls. With `wsgi/ffi.rs` the only place of `unsafe`: everything here takes borrowed descriptors and slices,
 //! goes round on EINTR, and gives `io::Result`.
 
+pub mod account;
 pub mod clock;
 pub mod epoll;
 pub mod file;

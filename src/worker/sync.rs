@@ -45,8 +45,10 @@ impl Driver {
         self.look_at_signals(py, server)?;
         while !self.is_done() {
             let unwritten = server.write_logs(py);
+            self.notify(py)?;
             let left = time_left(self.leaving_since, patience(&self.setup));
-            let most = left.into_iter().chain(unwritten).min();
+            let notify = self.setup.notify_every.map(Duration::from_nanos);
+            let most = left.into_iter().chain(unwritten).chain(notify).min();
             let (reactor, slot) = (&mut self.reactor, &self.setup.slot);
             let rest = py.detach(|| {
                 let rest = reactor.poll(most);
@@ -77,6 +79,14 @@ impl Driver {
             }
         }
         Ok(())
+    }
+
+    /// Calls the worker's `notify()` if it is not ours, which does nothing.
+    fn notify(&self, py: Python<'_>) -> PyResult<()> {
+        match self.setup.notify_every {
+            Some(_) => self.setup.worker.call_method0(py, "notify").map(drop),
+            None => Ok(()),
+        }
     }
 
     /// The worker's handler has run. Usually the pipe says so too, but an application may have taken Python's wakeup

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import random
 import signal
 import sys
 import time
-from types import FrameType
+from datetime import datetime
+from types import FrameType, SimpleNamespace
 from typing import Any, ClassVar
 
-from rgunicorn import _native
+from rgunicorn import _native, util
+from rgunicorn._refusals import refusal
+from rgunicorn.http.wsgi import error_environ
+from rgunicorn.workers.workertmp import WorkerTmp
 
 
 class Worker:
@@ -56,6 +59,8 @@ class Worker:
         if cfg.max_requests > 0:
             self.max_requests = cfg.max_requests + random.randint(0, cfg.max_requests_jitter)
         self.PIPE: tuple[int, ...] = ()
+        self.tmp = WorkerTmp(cfg)
+        self.reloader: Any = None
         self.wait_fds: list[Any] = []
         self.wsgi: Any = None
         self._quitting = False
@@ -65,8 +70,7 @@ class Worker:
 
     def notify(self) -> None:
         """Tells the arbiter that the worker lives; from then on repeat it within `cfg.timeout` seconds."""
-        if self.slot is not None:
-            self.slot.beat()
+        self.tmp.notify()
 
     def run(self) -> None:
         """Serves until `alive` is false."""
@@ -75,13 +79,13 @@ class Worker:
     def init_process(self) -> None:
         """Prepares the process, loads the application and runs. Whoever overrides it calls this last."""
         os.environ.update(self.cfg.env)
-        random.seed()
+        util.seed()
         self.PIPE = os.pipe()
         for end in self.PIPE:
             os.set_blocking(end, False)
-            _close_on_exec(end)
+            util.close_on_exec(end)
         for listener in self.sockets:
-            _close_on_exec(listener.fileno())
+            util.close_on_exec(listener.fileno())
         self.wait_fds = [*self.sockets, self.PIPE[0]]
         self.log.close_on_exec()
         # A signal that comes between the reset and the new handlers waits for these.
@@ -120,8 +124,10 @@ class Worker:
         self.log.reopen_files()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """TERM: finishes what runs, then leaves."""
+        """TERM: finishes what runs, then leaves. QUIT is quick even for worker classes that bring it here."""
         self.alive = False
+        if sig == signal.SIGQUIT:
+            self.handle_quit(sig, frame)
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
         """INT and QUIT: leaves at once."""
@@ -141,10 +147,29 @@ class Worker:
         self.cfg.worker_abort(self)
         sys.exit(1)
 
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """Answers a request that cannot be served, and logs why; for worker classes that read them in Python.
+
+        `req` is None if nothing could be understood. `client` is the socket, `addr` what `accept` gives.
+        """
+        started = datetime.now()
+        answer = refusal(exc)
+        if answer.clients_fault:
+            host = addr[0] if isinstance(addr, tuple) else ""
+            self.log.warning("Invalid request from ip=%s: %s", host, exc)
+        elif hasattr(req, "uri"):
+            self.log.exception("Error handling request %s %s", req.method, req.uri, exc_info=exc)
+        else:
+            self.log.exception("Error handling request (no URI read)", exc_info=exc)
+        if req is not None:
+            response = SimpleNamespace(status=f"{answer.status} {answer.reason}", headers=[], sent=0)
+            environ = error_environ(req, self.cfg)
+            self.log.access(response, req, environ, datetime.now() - started)
+        try:
+            util.write_error(client, answer.status, answer.reason, answer.text)
+        except OSError:
+            self.log.debug("Failed to send error message.")
+
     def handle_winch(self, sig: int, frame: FrameType | None) -> None:
         """WINCH: a terminal that was resized is no reason to do anything."""
         self.log.debug("worker: SIGWINCH ignored.")
-
-
-def _close_on_exec(fd: int) -> None:
-    fcntl.fcntl(fd, fcntl.F_SETFD, fcntl.fcntl(fd, fcntl.F_GETFD) | fcntl.FD_CLOEXEC)
