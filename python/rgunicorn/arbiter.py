@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from rgunicorn.workers.base import Worker
 
 
+#: Seconds between two reports of the connections that wait, as long as nothing else wakes the arbiter.
+BACKLOG_EVERY = 1.0
+
+
 @dataclass
 class _Before:
     """What a reload replaces, and what its failure brings back."""
@@ -400,10 +404,28 @@ class Arbiter(Orders):
         else:
             _logconfig.reload(self.log, self.cfg)
 
+    def report_backlog(self) -> float | None:
+        """Sends how many connections wait to be accepted, if wanted; gives the seconds to the next report."""
+        if not self.cfg.enable_backlog_metric:
+            return None
+        known = [waiting for waiting in map(_backlog, self.LISTENERS) if waiting >= 0]
+        if known:
+            extra = {"metric": "gunicorn.backlog", "value": sum(known), "mtype": "histogram"}
+            self.log.debug(f"socket backlog: {sum(known)}", extra=extra)
+        return BACKLOG_EVERY
+
     def _log_count(self) -> None:
         count = len(self.WORKERS)
         extra = {"metric": "gunicorn.workers", "value": count, "mtype": "gauge"}
         self.log.debug(f"{count} workers", extra=extra)
+
+
+def _backlog(listener: Any) -> int:
+    """How many connections wait at a listener; -1 if it does not tell."""
+    try:
+        return int(listener.get_backlog())
+    except OSError:
+        return -1
 
 
 def _ignore(signum: int, frame: FrameType | None) -> None:

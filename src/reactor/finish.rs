@@ -10,7 +10,7 @@ use crate::reactor::reactor::{Reactor, Slot};
 use crate::sys::clock;
 
 /// Bytes sent on one connection before the others get their turn.
-const FLUSH_TURN: usize = 1 << 20;
+pub(super) const FLUSH_TURN: usize = 1 << 20;
 
 impl Reactor {
     /// Takes a served request back.

@@ -20,7 +20,7 @@ pub struct AccessLog {
 }
 
 enum Route {
-    Native(Lines),
+    Native(Box<Lines>),
     /// `Logger.access` of the logger.
     Python,
 }
@@ -51,10 +51,10 @@ impl AccessLog {
         let compiled = AccessFormat::new(format);
         let named = compiled.as_ref().map_or(format.contains("(request_id)"), AccessFormat::uses_id);
         let route = match (compiled, outputs(log)?) {
-            (Some(format), Some(outputs)) => Route::Native(Lines::new(format, outputs)),
+            (Some(format), Some(outputs)) => Route::Native(Box::new(Lines::new(format, outputs))),
             _ => Route::Python,
         };
-        Ok(Some(Self { route, ids: named.then(RequestIds::new) }))
+        Ok(Some(Self { route, ids: named.then(RequestIds::random) }))
     }
 
     /// Whether the logger itself writes the lines.
