@@ -6,10 +6,12 @@ from typing_extensions import disjoint_base
 
 __all__ = [
     "VERSION",
+    "ChunkDecoder",
     "ClientSocket",
     "CommandLine",
     "CommandLineEnd",
     "FileWrapper",
+    "HeadParser",
     "Input",
     "Responder",
     "SettingSpec",
@@ -94,6 +96,20 @@ class Slot:
     def last_sign(self) -> float: ...
 
 def run_arbiter(arbiter: Any) -> NoReturn: ...
+
+# http
+
+@final
+class HeadParser:
+    def __new__(cls, cfg: Any) -> HeadParser: ...
+    def parse(
+        self, data: bytes, host: str | None, tls: bool
+    ) -> tuple[dict[str, Any], int, int | None] | None: ...
+    def chunks(self) -> ChunkDecoder: ...
+
+@final
+class ChunkDecoder:
+    def decode(self, data: bytes) -> tuple[bytes, int, bool]: ...
 
 # worker and wsgi
 

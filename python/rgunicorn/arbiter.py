@@ -17,7 +17,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import rgunicorn
-from rgunicorn import _alias, _listening, _native, pidfile, sock, systemd, util
+from rgunicorn import _access, _alias, _listening, _logconfig, _native, pidfile, sock, systemd, util
 from rgunicorn._orders import Orders
 from rgunicorn._process import Environment
 from rgunicorn.errors import AppImportError, HaltServer
@@ -195,6 +195,28 @@ class Arbiter(Orders):
             self._log_count()
             self.cfg.child_exit(self, worker)
 
+    def log_cut_request(
+        self,
+        pid: int,
+        method: str,
+        target: str,
+        address: str | None,
+        name: str,
+        seconds: float,
+        reason: str,
+    ) -> None:
+        """A worker has ended in the middle of this request: writes its line in the access log."""
+        environ = {
+            "REQUEST_METHOD": method,
+            "RAW_URI": target,
+            "REMOTE_ADDR": address or "",
+            "rgunicorn.pid": pid,
+            "rgunicorn.reason": reason,
+        }
+        if name:
+            environ["rgunicorn.request_id"] = name
+        _access.log_cut(self.log, environ, seconds)
+
     def child_main(self, worker: Worker) -> NoReturn:
         """The life of a worker process, from the fork to SystemExit."""
         self.set_waker(-1)
@@ -308,10 +330,7 @@ class Arbiter(Orders):
         self.LISTENERS = before.listeners
         self._environment.restore()
         self.app.cfg = self.cfg = before.cfg
-        try:
-            self.log.setup(self.cfg)
-        except Exception as error:
-            self.log.error("Reloading the logger configuration failed, keeping the previous one: %s", error)
+        _logconfig.reload(self.log, self.cfg)
         self.worker_class = self.cfg.worker_class
         self._listen_at()
         self.timeout = self.cfg.timeout
@@ -379,7 +398,7 @@ class Arbiter(Orders):
         if self.log is None:
             self.log = getattr(self.cfg, "logger_class", Logger)(self.cfg)
         else:
-            self.log.setup(self.cfg)
+            _logconfig.reload(self.log, self.cfg)
 
     def _log_count(self) -> None:
         count = len(self.WORKERS)

@@ -3,6 +3,7 @@
 use pyo3::prelude::*;
 
 mod arbiter;
+mod http;
 mod settings;
 mod values;
 mod worker;
@@ -12,5 +13,6 @@ mod worker;
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     settings::register(module)?;
     arbiter::register(module)?;
+    http::register(module)?;
     worker::register(module)
 }

@@ -143,6 +143,11 @@ impl Reactor {
         self.now
     }
 
+    /// When the events of the last turn were fetched: whatever is read in this turn had come by then.
+    pub fn polled_at(&self) -> u64 {
+        self.polled_at
+    }
+
     /// Open connections, those of exchanges included.
     pub fn open_connections(&self) -> usize {
         self.slots.len()
@@ -255,13 +260,14 @@ impl Reactor {
                 self.put_back(key, connection);
                 self.queue(key);
             }
-            Step::Close(why @ Closed::Storage(_)) => {
-                self.notices.push(Notice::Closed(connection.peer, why));
-                self.send_page(key, connection, &Refusal::Internal, false);
-            }
-            Step::Close(why) => {
-                self.notices.push(Notice::Closed(connection.peer, why));
-                self.remove(key);
+            Step::Close(why, request) => {
+                let (peer, stored) = (connection.peer, !matches!(why, Closed::Storage(_)));
+                self.notices.push(Notice::Closed { peer, why, request });
+                if stored {
+                    self.remove(key);
+                } else {
+                    self.send_page(key, connection, &Refusal::Internal, false);
+                }
             }
             Step::Refuse(refusal, request) => self.refuse(key, connection, refusal, request),
         }

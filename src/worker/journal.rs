@@ -35,6 +35,11 @@ impl Journal {
         self.say(py, "info", message);
     }
 
+    /// Something about the access log.
+    pub fn access_log(&self, py: Python<'_>, news: &str) {
+        self.say(py, "warning", news);
+    }
+
     /// A request comes: what Gunicorn's own `pre_request` says of it.
     pub fn request(&self, py: Python<'_>, exchange: &Exchange) {
         if !self.debug {
@@ -112,18 +117,19 @@ impl Journal {
             Notice::Exhausted(error) => {
                 self.say(py, "error", &format!("Cannot accept connections for now: {error}"));
             }
-            Notice::Closed(_, Closed::Storage(error)) => {
+            Notice::Closed { why: Closed::Storage(error), .. } => {
                 self.say(py, "error", &format!("Cannot store a request body: {error}"));
             }
             _ if !self.debug => {}
-            Notice::Closed(_, Closed::Idle) => self.say(py, "debug", "Closing connection. "),
-            Notice::Closed(peer, Closed::Premature) => {
+            Notice::Sent { .. } | Notice::Abandoned { .. } => {}
+            Notice::Closed { why: Closed::Idle, .. } => self.say(py, "debug", "Closing connection. "),
+            Notice::Closed { peer, why: Closed::Premature, .. } => {
                 self.say(py, "debug", &format!("Ignored premature client disconnection. {}", shown(*peer)));
             }
-            Notice::Closed(peer, Closed::Failed(error)) => {
+            Notice::Closed { peer, why: Closed::Failed(error), .. } => {
                 self.say(py, "debug", &format!("Ignoring socket error: {error}. {}", shown(*peer)));
             }
-            Notice::Silent(peer, wait) => {
+            Notice::Silent { peer, wait, .. } => {
                 let what = if *wait == Wait::Body {
                     "sent no more of its request"
                 } else {

@@ -168,8 +168,10 @@ class Worker:
         self.log.reopen_files()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """TERM: finishes what runs, then leaves."""
+        """TERM: finishes what runs, then leaves. QUIT is quick even for worker classes that bring it here."""
         self.alive = False
+        if sig == signal.SIGQUIT:
+            self.handle_quit(sig, frame)
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
         """INT and QUIT: leaves at once."""
