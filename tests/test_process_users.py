@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from support.processes import PROC, wait_for
-from support.server import IS_GUNICORN, Server
+from support.server import Server
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be others")
 
@@ -113,7 +113,7 @@ def child_exit(server, worker): server.log.info("child_exit as %s", os.getuid())
     ]
 
 
-@pytest.mark.skipif(IS_GUNICORN, reason="Gunicorn keeps them")
+@pytest.mark.ours("they stay")
 def test_roots_own_groups_go_and_others_stay() -> None:
     config = f"""
 import os, pwd
@@ -125,7 +125,7 @@ def on_starting(server): os.setgroups([*roots, {MEMBER_OF}])
         assert ids(server)[3] == [MEMBER_OF]
 
 
-@pytest.mark.skipif(IS_GUNICORN, reason="Gunicorn keeps root's group")
+@pytest.mark.ours("the group itself stays root")
 def test_initgroups_gives_the_users_groups_and_no_others() -> None:
     config = f"""
 import os
@@ -191,6 +191,7 @@ def test_umask_is_for_the_servers_files_and_not_for_the_applications() -> None:
         os.umask(before)
 
 
+@pytest.mark.ours("a file that is opened anew belongs to root")
 def test_log_files_belong_to_the_user_and_can_be_rotated() -> None:
     with tempfile.TemporaryDirectory() as directory:
         # tmp_path lies below one that only root may enter.
