@@ -27,7 +27,7 @@ BASE = {"PYTHONDONTWRITEBYTECODE": "1"}
 PROGRAMS = ("gunicorn", "rgunicorn")
 
 #: Flags of rgunicorn alone beside those of its own settings.
-OWN_FLAGS: set[str] = set()
+OWN_FLAGS = {"--completions", "--man"}
 
 End = dict[str, object]
 
