@@ -49,6 +49,11 @@ def answers(server: Server, body: bytes) -> Callable[[], bool]:
     return lambda: body in server.get("/").body
 
 
+def replaced(server: Server, before: list[int]) -> Callable[[], bool]:
+    """Whether none of these workers is left, and others are ready."""
+    return lambda: bool(server.booted()) and not set(server.workers()) & set(before)
+
+
 @pytest.fixture(params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> str:
     """How files are watched."""
@@ -75,7 +80,7 @@ def test_every_worker_is_replaced_by_every_change(serve: Serve) -> None:
     for count in range(1, 4):
         before = server.workers()
         write(server, "app.py", app(str(count)))
-        wait_for(lambda: not set(server.workers()) & set(before), "new workers alone")  # noqa: B023 - ends in here
+        wait_for(replaced(server, before), "new workers alone")
         wait_for(lambda: len(server.booted()) == 2, "two of them")
         assert server.get("/").body == str(count).encode()
     assert "die young" not in server.log()
@@ -90,30 +95,23 @@ def test_a_module_that_the_application_imports_is_watched(engine: str, serve: Se
     before = server.workers()
     write(server, "part.py", "found = True")
     server.wait_for_log("Worker reloading: .*part.py modified$")
-    wait_for(lambda: server.booted() and not set(server.workers()) & set(before), "another worker")
+    wait_for(replaced(server, before), "another worker")
 
 
-def test_extra_files_and_patterns_are_watched(engine: str, serve: Serve) -> None:
-    flags = ("--reload", "--reload-engine", engine, "--reload-extra-file", "extra.txt")
-    server = serve("app:app", *flags, "--reload-extra-file", "t/*.html", source=app("x"), launch=False)
-    server.stop()
-    (server.directory / "extra.txt").write_text("one")
-    (server.directory / "t").mkdir()
-    (server.directory / "t" / "page.html").write_text("one")
-    (server.directory / "other.txt").write_text("one")
-    again = serve(
-        "app:app", *flags, "--reload-extra-file", "t/*.html", source=app("x"), chdir=server.directory
-    )
-    first = again.worker()
-    (server.directory / "other.txt").write_text("two")
-    (server.directory / "extra.txt").write_text("two")
-    again.wait_for_log("Worker reloading: .*extra.txt modified$")
-    wait_for(lambda: again.booted() and first not in again.workers(), "another worker")
-    second = again.worker()
-    (server.directory / "t" / "page.html").write_text("two")
-    again.wait_for_log("Worker reloading: .*page.html modified$")
-    wait_for(lambda: again.booted() and second not in again.workers(), "another worker")
-    assert "other.txt" not in again.log()
+def test_extra_files_and_patterns_are_watched(engine: str, serve: Serve, tmp_path: Path) -> None:
+    extra, page, other = tmp_path / "extra.txt", tmp_path / "t" / "page.html", tmp_path / "other.txt"
+    page.parent.mkdir()
+    for path in (extra, page, other):
+        path.write_text("one")
+    flags = ["--reload", "--reload-engine", engine, "--reload-extra-file", str(extra)]
+    server = serve("app:app", *flags, "--reload-extra-file", str(tmp_path / "t" / "*.html"), source=app("x"))
+    for path in (extra, page):
+        before = server.worker()
+        other.write_text("two")
+        path.write_text("two")
+        server.wait_for_log(f"Worker reloading: {re.escape(str(path))} modified$")
+        wait_for(replaced(server, [before]), "another worker")
+    assert str(other) not in server.log()
 
 
 def test_a_syntax_error_is_served_until_it_is_mended(engine: str, serve: Serve) -> None:
@@ -200,7 +198,7 @@ def test_preloaded_code_stays_and_the_log_says_so(serve: Serve) -> None:
     server.wait_for_log(r"\[WARNING\] preload_app is on, too: ")
     first = server.worker()
     write(server, "app.py", app("two"))
-    wait_for(lambda: server.booted() and first not in server.workers(), "another worker")
+    wait_for(replaced(server, [first]), "another worker")
     assert server.get("/").body == b"one"
 
 
