@@ -22,7 +22,7 @@ def app(environ, start_response):
     return [b"ok"]
 """
 
-LOGGER = f"""
+LOGGER = """
 import json
 import os
 from gunicorn.glogging import Logger
