@@ -11,9 +11,7 @@ import pytest
 from conftest import Serve
 from support.cases import get
 from support.processes import wait_for
-from support.server import IS_GUNICORN, Server
-
-PACKAGE = "gunicorn" if IS_GUNICORN else "rgunicorn"
+from support.server import Server
 
 APP = """
 def app(environ, start_response):
@@ -24,19 +22,19 @@ def app(environ, start_response):
     return [b"ok"]
 """
 
-LOGGER = f"""
+LOGGER = """
 import json
 import os
-from {PACKAGE}.glogging import Logger
+from gunicorn.glogging import Logger
 
 class Mine(Logger):
     def access(self, resp, req, environ, request_time):
-        facts = {{
-            "status": resp.status, "sent": resp.sent, "headers": resp.headers, "method": req.method,
+        facts = {
+    "status": resp.status, "sent": resp.sent, "headers": resp.headers, "method": req.method,
             "uri": req.uri, "own": getattr(req, "own", None), "seconds": request_time.total_seconds(),
             "note": environ.get("app.note"), "address": environ["REMOTE_ADDR"], "raw": environ["RAW_URI"],
             "names": dict(req.headers).get("X-ME"),
-        }}
+        }
         with open(os.environ["TRACE"], "a") as file:
             file.write(json.dumps(facts) + "\\n")
         if req.query == "log-fails":

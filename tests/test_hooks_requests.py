@@ -12,7 +12,7 @@ import pytest
 from conftest import Serve
 from support.cases import chunked, get, post
 from support.processes import wait_for
-from support.server import IS_GUNICORN, Server
+from support.server import Server
 
 #: Each hook writes one line of JSON to the file `trace`; a request can ask for trouble in its query.
 CONFIG = """
@@ -512,16 +512,14 @@ def test_without_hooks_no_object_is_made(serve: Serve) -> None:
 
 # Names that configurations overwrite
 
-PACKAGE = "gunicorn" if IS_GUNICORN else "rgunicorn"
 
-
-@pytest.mark.parametrize("module", [PACKAGE, f"{PACKAGE}.http.wsgi"])
+@pytest.mark.parametrize("module", ["gunicorn", "gunicorn.http.wsgi"])
 def test_the_name_of_the_server_can_be_overwritten(module: str, serve: Serve) -> None:
     config = f"import {module}\n{module}.SERVER = 'mine/1.0'\n"
     assert serve("app:app", source=APP, config=config).get().header("Server") == "mine/1.0"
 
 
-@pytest.mark.parametrize("module", [PACKAGE, f"{PACKAGE}.http.wsgi"])
+@pytest.mark.parametrize("module", ["gunicorn", "gunicorn.http.wsgi"])
 def test_the_software_that_the_environ_names_can_be_overwritten(module: str, serve: Serve) -> None:
     source = (
         "def app(environ, start_response):\n"
@@ -535,13 +533,13 @@ def test_the_software_that_the_environ_names_can_be_overwritten(module: str, ser
 
 @pytest.mark.ours("Gunicorn sends the field without a value")
 def test_an_empty_name_leaves_the_field_out(serve: Serve) -> None:
-    config = f"import {PACKAGE}\n{PACKAGE}.SERVER = ''\n"
+    config = "import gunicorn\ngunicorn.SERVER = ''\n"
     assert serve("app:app", source=APP, config=config).get().all("Server") == []
 
 
 @pytest.mark.ours("Gunicorn sends whatever it is given")
 def test_a_name_that_cannot_be_sent_ends_the_start(serve: Serve) -> None:
-    config = f"import {PACKAGE}\n{PACKAGE}.SERVER = 'a' + chr(10) + 'X: y'\n"
+    config = "import gunicorn\ngunicorn.SERVER = 'a' + chr(10) + 'X: y'\n"
     server = serve("app:app", source=APP, config=config, launch=True)
     server.wait_for_exit(1)
     assert r"Error: SERVER cannot be sent in a response: 'a\nX: y'" in server.log()

@@ -58,11 +58,10 @@ class Syslog:
                 return
 
     def _read(self, connection: socket.socket) -> None:
-        with connection:
-            with contextlib.suppress(OSError):
-                while data := connection.recv(65536):
-                    *messages, self.buffer = (self.buffer + data).split(b"\0")
-                    self.received += [message + b"\0" for message in messages]
+        with connection, contextlib.suppress(OSError):
+            while data := connection.recv(65536):
+                *messages, self.buffer = (self.buffer + data).split(b"\0")
+                self.received += [message + b"\0" for message in messages]
 
     def wait_for(self, pattern: bytes) -> re.Match[bytes]:
         """The first message that matches as a whole."""

@@ -51,15 +51,11 @@ impl Reactor {
         }
     }
 
-    /// The worker leaves: what it will not answer any more, and what it will not have sent.
+    /// The worker leaves: what it will not answer any more.
     pub fn abandon(&mut self) -> Vec<Notice> {
         let mut notices = Vec::new();
-        let at = clock::monotonic();
         for (_, slot) in &mut self.slots {
             let Slot::Here(connection) = slot else { continue };
-            if let Some(ticket) = connection.ticket.take() {
-                notices.push(Notice::Sent { ticket, delivery: Delivery::Abandoned, at });
-            }
             if let Some(request) = connection.take_unfinished() {
                 notices.push(Notice::Abandoned { peer: connection.peer, request });
             }
