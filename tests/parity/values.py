@@ -299,7 +299,7 @@ VALUE_RULES = [
     rule("dict-list", "{'x': 1}"),
 ]
 
-#: Why a flag's word is.
+#: Why a command is that gives one on its line, or in a file.
 WORD_RULES: list[Rule] = [
     rule("deeper-check", names=("raw_env",)),
     rule("deeper-check", "", names=("worker_class", "logger_class")),
@@ -308,10 +308,13 @@ WORD_RULES: list[Rule] = [
     rule("http2", names=("http2_cleartext", "http_protocols")),
     rule("proxy", names=("proxy_protocol",)),
     rule("uwsgi", names=("protocol",)),
-    rule("dirty", names=("dirty_apps", "dirty_workers")),
+    rule("dirty", names=("dirty_apps", "dirty_workers", "on_dirty_starting", "dirty_worker_init")),
     rule("control-socket", names=("control_socket", "control_socket_mode")),
     rule("worker-classes", names=("threads",)),
 ]
+
+#: Why a file's value is, in the whole command.
+FILE_RULES = [rule("reasons", "'x'", names=("paste",))]
 
 #: Settings that Gunicorn does not have.
 OWN = {
