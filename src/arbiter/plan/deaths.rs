@@ -36,8 +36,7 @@ impl Plan {
         if let Some((status, reason)) = failure.filter(|_| alone) {
             return self.stop(false, status, Some(reason), limits, now);
         }
-        // One that has asked for its replacement has left on purpose; so has one that ends of its own accord: `max_requests`
-        // of worker classes that do not ask, `reload`.
+        // Ends of its own accord: `max_requests` (of native classes after they asked for a replacement), `reload`.
         let retired = child.seen.retiring || (exit == Exit::Code(0) && child.has_lived());
         let of_starting = child.aborted.is_none() && !retired && now < child.forked + YOUNG;
         if failure.is_none() && !of_starting {
