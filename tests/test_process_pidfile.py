@@ -135,6 +135,7 @@ def test_a_directory_in_its_place_is_one_line(tmp_path: Path) -> None:
         ("def on_starting(server): raise ValueError('no')", 1),
         ("def when_ready(server): raise ValueError('no')", 1),
         ("bind = '192.0.2.1:1'", 1),
+        ("from rgunicorn import _native\n_native.run_arbiter = lambda arbiter: 1 / 0", 1),
         ("def pre_fork(server, worker): raise ValueError('no')", 255),
         ("def post_fork(server, worker): raise ValueError('no')", 3),
         ("def on_exit(server): raise ValueError('no')\ndef post_fork(server, worker): 1 / 0", 1),

@@ -268,6 +268,26 @@ def test_a_reload_gives_each_new_worker_a_socket() -> None:
         assert serving(("127.0.0.1", port))()
 
 
+@pytest.mark.ours("it is not looked at on a reload, or ends the server")
+@pytest.mark.parametrize("before", [True, False])
+def test_a_reload_that_switches_it_fails_and_the_old_workers_stay(before: bool) -> None:
+    port = free_port()
+    config = f"bind = '127.0.0.1:{port}'\nreuse_port = {{}}"
+    server = Server("views:app", binds=[], config=config.format(before))
+    try:
+        server.launch()
+        wait_for(serving(("127.0.0.1", port)), "an answer")
+        workers = server.workers()
+        (server.directory / "gunicorn.conf.py").write_text(config.format(not before))
+        server.kill(signal.SIGHUP)
+        server.wait_for_log("Reload failed: ")
+        wait_for(lambda: server.workers() == workers, "the old workers alone")
+        assert serving(("127.0.0.1", port))()
+        server.stop()
+    finally:
+        server.destroy()
+
+
 @pytest.mark.ours("its workers try for ever")
 def test_a_port_that_cannot_be_had_ends_the_service(serve: Serve) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:

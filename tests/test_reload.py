@@ -12,7 +12,7 @@ import pytest
 
 from conftest import Serve
 from support.processes import stays, wait_for
-from support.server import IS_GUNICORN, Server
+from support.server import IS_GUNICORN, Server, parse_address
 
 APP = """
 import {imported}
@@ -223,3 +223,25 @@ def test_an_engine_that_is_not_installed_is_named(serve: Serve) -> None:
     )
     server.wait_for_exit(3)
     server.wait_for_log("You must have the inotify module installed to use the inotify reloader$")
+
+
+ASGI = """
+async def app(scope, receive, send):
+    await send({{"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"3")]}})
+    await send({{"type": "http.response.body", "body": {text!r}}})
+"""
+
+
+@pytest.mark.ours("the worker class looks at nothing that the reloader changes")
+def test_a_worker_class_of_another_package_is_replaced_too(serve: Serve) -> None:
+    pytest.importorskip("uvicorn_worker")
+    flags = ("--reload", "-k", "uvicorn_worker.UvicornWorker")
+    server = serve("app:app", *flags, source=ASGI.format(text=b"one"), launch=True)
+    server.wait_for_log("Application startup complete|Started server process|Reloader is on")
+    server.addresses = [parse_address(server.wait_for_log(r"Listening at: (\S+) ")[1])]
+    wait_for(answers(server, b"one"), "an answer")
+    first = server.worker()
+    write(server, "app.py", ASGI.format(text=b"two"))
+    wait_for(answers(server, b"two"), "the new text")
+    wait_for(lambda: first not in server.workers(), "the end of the old worker")
+    assert not re.search("exited with code|die young", server.log())
