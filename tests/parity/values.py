@@ -41,7 +41,16 @@ COMMAS = Kind(["None", "'x'", "'x, y ,'", "''", "['x']", "1", "'*'"], ["x", "x, 
 NETWORKS = Kind(
     [
         *("None", "'*'", "''", "'127.0.0.1'", "'127.0.0.1, ::1'", "'10.0.0.0/8,*'", "'10.0.0.1/8'", "'::/0'"),
-        *("'x'", "'1.2.3'", "'256.0.0.1'", "'127.0.0.1/33'", "'10.0.0.0/255.0.0.0'", "['*']", "1"),
+        *(
+            "'x'",
+            "'1.2.3'",
+            "'256.0.0.1'",
+            "'127.0.0.1/33'",
+            "'10.0.0.0/255.0.0.0'",
+            "['*']",
+            "1",
+            "'fe80::1%eth0'",
+        ),
     ],
     ["*", "127.0.0.1", "10.0.0.0/8, ::1", "10.0.0.1/8", "x", ""],
 )
@@ -60,7 +69,7 @@ ADDRESSES = Kind(
             "[1]",
             "'a,b'",
         ),
-        *("' h:1 '", "('h:1',)"),
+        *("' h:1 '", "('h:1',)", "[None]"),
     ],
     ["127.0.0.1:0", "unix:/x", " h:1 "],
 )
@@ -125,7 +134,7 @@ SETTINGS = [
     Tried("wsgi_app", TEXT),
     flagged("bind", ADDRESSES),
     flagged("backlog", NUMBER),
-    flagged("workers", NUMBER, words=NUMBER_WORDS),
+    flagged("workers", NUMBER, values=("2 ** 63 - 1", "2 ** 63"), words=NUMBER_WORDS),
     flagged("worker_class", CLASS),
     flagged("threads", NUMBER),
     flagged("worker_connections", NUMBER),
@@ -296,6 +305,7 @@ VALUE_RULES = [
     rule("reasons", "[('A', 'b')]"),
     rule("reasons", "1.5", names=("user", "group")),
     rule("reasons", "-1", "'-1'", names=LOW_HTTP2),
+    rule("bounds", "2 ** 63", "[None]", "'fe80::1%eth0'"),
     rule("dict-list", "{'x': 1}"),
 ]
 
