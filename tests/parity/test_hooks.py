@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import signal
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from parity.lines import lines
 from parity.pair import SYNC, pair
 from parity.rows import differences, needed
 from support.cases import HOST
@@ -113,8 +116,8 @@ def by_process(found: list[Call]) -> dict[str, list[Call]]:
     return processes
 
 
-def flat(found: list[Call]) -> dict[str, object]:
-    """What each call saw: process, number of the call and hook, then class and attribute of an argument."""
+def flat(life: str, found: list[Call]) -> dict[str, object]:
+    """What each call saw, by life, process, number of the call, hook, and class and attribute of an argument."""
     seen: dict[str, object] = {}
     for process, calls_there in by_process(found).items():
         for number, call in enumerate(calls_there):
@@ -122,11 +125,21 @@ def flat(found: list[Call]) -> dict[str, object]:
                 told = argument if isinstance(argument, dict) else {"value": argument}
                 cls = str(told.get("type", "")).rpartition(".")[2]
                 for key, value in told.items():
-                    seen[f"{call['life']} {process} {number} {call['hook']} {cls}.{key}"] = value
+                    seen[f"{life} {process} {number} {call['hook']} {cls}.{key}"] = value
     return seen
 
 
-Lives = tuple[list[Call], list[Call]]
+#: The lines of the log that differ, by their beginning, and why.
+LINES = {"[CRITICAL] WORKER TIMEOUT": "timeout"}
+
+
+@dataclass(frozen=True)
+class Life:
+    """What both servers did in one kind of life: the calls of their hooks, and their logs."""
+
+    name: str
+    calls: tuple[list[Call], list[Call]]
+    logs: tuple[str, str]
 
 
 LIVES = {
@@ -137,35 +150,37 @@ LIVES = {
 
 
 @pytest.fixture(scope="module", params=LIVES)
-def lives(request: pytest.FixtureRequest) -> Lives:
-    """The calls of hooks in one kind of life."""
+def life(request: pytest.FixtureRequest) -> Life:
+    """One kind of life, lived by both."""
     story, config = LIVES[request.param]
     with pair("views:app", *SYNC, config=CONFIG + config) as both:
-        theirs, ours = both.ask(story)
-    return named(request.param, theirs), named(request.param, ours)
+        return Life(request.param, both.ask(story), both.ask(Server.log))
 
 
-def named(life: str, found: list[Call]) -> list[Call]:
-    """The calls with their life, for the rows."""
-    return [{**call, "life": life} for call in found]
-
-
-def test_order(lives: Lives) -> None:
+def test_order(life: Life) -> None:
     theirs, ours = (
-        {process: [call["hook"] for call in calls] for process, calls in by_process(life).items()}
-        for life in lives
+        {process: [call["hook"] for call in calls] for process, calls in by_process(found).items()}
+        for found in life.calls
     )
     assert differences(theirs, ours) == []
 
 
-def test_what_they_see(lives: Lives) -> None:
-    theirs, ours = (flat(life) for life in lives)
+def test_what_they_see(life: Life) -> None:
+    theirs, ours = (flat(life.name, found) for found in life.calls)
     different = {key for key in {*theirs, *ours} if theirs.get(key) != ours.get(key)}
     allowed = {key: row for key in different for end, row in ALWAYS.items() if key.endswith(end)}
-    life = lives[0][0]["life"]
-    allowed |= {key: row for key, row in ROWS.items() if key.startswith(life)}
+    allowed |= {key: row for key, row in ROWS.items() if key.startswith(life.name)}
     assert differences(theirs, ours, allowed) == []
 
 
+def test_what_they_log(life: Life) -> None:
+    """As many of each line, in whatever order the processes wrote them."""
+    theirs, ours = (Counter(lines(log)) for log in life.logs)
+    different = {line for line in {*theirs, *ours} if theirs[line] != ours[line]}
+    allowed = {line: row for line in different for start, row in LINES.items() if line.startswith(start)}
+    assert differences(theirs, ours, allowed) == []
+    assert bool(allowed) == (life.name == "stuck")
+
+
 def test_every_row_is_needed() -> None:
-    assert {*ALWAYS.values(), *ROWS.values()} == needed("hooks")
+    assert {*ALWAYS.values(), *ROWS.values(), *LINES.values()} == needed("hooks")
