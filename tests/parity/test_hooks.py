@@ -117,7 +117,7 @@ def by_process(found: list[Call]) -> dict[str, list[Call]]:
 
 
 def flat(life: str, found: list[Call]) -> dict[str, object]:
-    """What each call saw, by life, process, number of the call, hook, and class and attribute of an argument."""
+    """What each call saw, by life, process, number of the call, hook, and an attribute of an argument."""
     seen: dict[str, object] = {}
     for process, calls_there in by_process(found).items():
         for number, call in enumerate(calls_there):
