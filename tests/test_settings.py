@@ -241,7 +241,7 @@ def test_the_check_finds_what_would_stop_the_start(project: Project) -> None:
 
 def test_the_version_and_the_help_go_to_standard_output(project: Project) -> None:
     done = project.run("-v")
-    assert (done.returncode, done.stdout) == (0, f"rgunicorn (version {rgunicorn.__version__})\n")
+    assert (done.returncode, done.stdout) == (0, f"rgunicorn (version {rgunicorn.VERSION})\n")
     done = project.run(env={"GUNICORN_CMD_ARGS": "--help"})
     assert done.returncode == 0
     assert done.stdout.startswith("usage: rgunicorn [OPTIONS] [APP_MODULE]\n")
@@ -429,6 +429,6 @@ def test_a_configuration_that_exits_does_not_end_a_reload(monkeypatch: pytest.Mo
 
 def test_names_and_exceptions_of_the_package() -> None:
     assert rgunicorn.SERVER == "rgunicorn"
-    assert f"gunicorn/27.0.1 rgunicorn/{rgunicorn.__version__}" == rgunicorn.SERVER_SOFTWARE
+    assert f"gunicorn/27.0.1 rgunicorn/{rgunicorn.VERSION}" == rgunicorn.SERVER_SOFTWARE
     assert not issubclass(HaltServer, Exception)
     assert str(HaltServer("App failed to load.", 4)) == "<HaltServer 'App failed to load.' 4>"

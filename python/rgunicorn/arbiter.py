@@ -6,18 +6,20 @@ nothing here forks or waits. What lasts is in attributes, under the names that h
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass
 from types import FrameType
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import rgunicorn
-from rgunicorn import _native, sock, util
+from rgunicorn import _access, _alias, _listening, _logconfig, _native, pidfile, sock, systemd, util
+from rgunicorn._orders import Orders
+from rgunicorn._process import Environment
 from rgunicorn.errors import AppImportError, HaltServer
 from rgunicorn.glogging import Logger
 
@@ -31,11 +33,11 @@ class _Before:
 
     cfg: Any
     num_workers: int
-    address: list[Any]
-    listeners: list[_native.Listener]
+    shared: list[Any]
+    listeners: list[sock.BaseSocket]
 
 
-class Arbiter:
+class Arbiter(Orders):
     """Holds the listeners and the workers of one service.
 
     Of `app`, a `BaseApplication`, it uses the configuration `cfg`, `wsgi()`, which gives the application, and
@@ -47,33 +49,33 @@ class Arbiter:
     #: Exit status when the application could not be found.
     APP_LOAD_ERROR = 4
 
-    SIGNALS: ClassVar[list[int]] = [
-        signal.SIGHUP,
-        signal.SIGQUIT,
-        signal.SIGINT,
-        signal.SIGTERM,
-        signal.SIGTTIN,
-        signal.SIGTTOU,
-        signal.SIGUSR1,
-        signal.SIGUSR2,
-        signal.SIGWINCH,
-    ]
-    SIG_NAMES: ClassVar[dict[int, str]] = {
-        number: signal.Signals(number).name[3:].lower() for number in SIGNALS
-    }
-
     def __init__(self, app: Any) -> None:
+        super().__init__()
+        _alias.install()
         os.environ["SERVER_SOFTWARE"] = rgunicorn.SERVER_SOFTWARE
         self._num_workers: int | None = None
-        self._env_before: dict[str, str | None] = {}
+        self._environment = Environment()
         self._before: _Before | None = None
         self.log: Any = None
-        self.LISTENERS: list[_native.Listener] = []
+        self.LISTENERS: list[sock.BaseSocket] = []
         self.WORKERS: dict[int, Worker] = {}
         self.worker_age = 0
         self.pid: int | None = None
+        #: The arbiter that has started this one to take its place; 0: none.
+        self.master_pid = 0
+        #: The arbiter that this one has started to take its place; 0: none.
+        self.reexec_pid = 0
         self.master_name = "Master"
+        #: Whether the listeners were inherited from systemd.
+        self.systemd = False
+        self.pidfile: pidfile.Pidfile | None = None
         self.setup(app)
+        #: How the program was started.
+        self.START_CTX: dict[str | int, Any] = {
+            "args": [sys.executable, *sys.argv],
+            "cwd": util.getcwd(),
+            0: sys.executable,
+        }
 
     def setup(self, app: Any) -> None:
         """Takes everything that depends on the configuration from `app.cfg`."""
@@ -81,13 +83,13 @@ class Arbiter:
         self.cfg = app.cfg
         self._set_up_log()
         self.worker_class = self.cfg.worker_class
-        self.address = self.cfg.address
+        self._listen_at()
         self.num_workers = self.cfg.workers
         self.timeout = self.cfg.timeout
         self.proc_name = self.cfg.proc_name
         lines = "".join(f"\n  {name}: {setting.value}" for name, setting in self.cfg.settings.items())
         self.log.debug("Current configuration:%s", lines)
-        self._set_environment()
+        self._environment.set(self.cfg.env)
         if self.cfg.preload_app:
             self.app.wsgi()
 
@@ -100,53 +102,58 @@ class Arbiter:
     def num_workers(self, value: int) -> None:
         old, self._num_workers = self._num_workers, value
         self.cfg.nworkers_changed(self, value, old)
+        self.wakeup()
 
     def run(self) -> NoReturn:
         """Starts the service and keeps it running; ends by raising SystemExit, here and in every worker."""
+        self._check_subclass()
         self.start()
         _native.run_arbiter(self)
 
     def start(self) -> None:
         """Opens the listeners."""
-        self.log.info("Starting rgunicorn %s", rgunicorn.__version__)
+        self.log.info("Starting rgunicorn %s", rgunicorn.VERSION)
         if getattr(self.cfg, "workers_sum", None):
             self.log.info(self.cfg.workers_sum)
         self.pid = os.getpid()
-        util.set_process_title(f"master [{self.proc_name}]")
-        self.cfg.on_starting(self)
-        self.log.close_on_exec()
         self._hold_signals(ignored=self.SIGNALS)
         try:
-            self.LISTENERS = sock.create_sockets(self.cfg, self.log)
+            self._write_pidfile()
+            util.set_process_title(f"master [{self.proc_name}]")
+            self.cfg.on_starting(self)
+            self.init_signals()
+            self.LISTENERS, self.systemd = _listening.open_shared(self.cfg, self.log)
             self.log.debug("Arbiter booted")
             self.log.info("Listening at: %s (%s)", self._listening_at(), self.pid)
             self.log.info("Using worker: %s", self.cfg.worker_class_str)
+            self._notify("READY=1\nSTATUS=rgunicorn arbiter booted")
             if hasattr(self.worker_class, "check_config"):
                 self.worker_class.check_config(self.cfg, self.log)
             self.cfg.when_ready(self)
         except BaseException:
-            self.close_listeners()
+            # A process that a hook has forked ends here too.
+            if os.getpid() == self.pid:
+                self.close_listeners()
+                self._remove_pidfile()
             raise
 
+    def init_signals(self) -> None:
+        """Until the loop takes over: signals that end a process end its start, the others do nothing."""
+        self.log.close_on_exec()
+        self._hold_signals(ignored=self.SIGNALS)
+
     def halt(self, reason: str | None = None, exit_status: int = 0) -> NoReturn:
-        """Ends the arbiter, whose workers are gone."""
+        """Ends the arbiter; while there are workers, by an exception that makes the loop stop them first."""
+        if not self._over:
+            super().halt(reason, exit_status)
         self.close_listeners()
         log = self.log.info if exit_status == 0 else self.log.error
         log("Shutting down: %s", self.master_name)
         if reason is not None:
             log("Reason: %s", reason)
+        self._remove_pidfile()
         self.cfg.on_exit(self)
         sys.exit(exit_status)
-
-    def kill_worker(self, pid: int, sig: int) -> None:
-        """Sends a signal to one worker."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, sig)
-
-    def kill_workers(self, sig: int) -> None:
-        """Sends a signal to all workers."""
-        for pid in list(self.WORKERS):
-            self.kill_worker(pid, sig)
 
     # What the loop in Rust asks for.
 
@@ -163,8 +170,10 @@ class Arbiter:
             self.worker_age, ppid, self.LISTENERS, self.app, self.timeout / 2.0, self.cfg, self.log
         )
         worker.slot = slot
+        worker.tmp.attach(slot)
         worker.lifeline = lifeline
         self.cfg.pre_fork(self, worker)
+        util.flush_streams()
         return worker
 
     def add_worker(self, worker: Worker, pid: int) -> None:
@@ -173,6 +182,12 @@ class Arbiter:
         self.WORKERS[pid] = worker
         self._log_count()
 
+    def abort_worker(self, pid: int) -> None:
+        """A worker is late and will be ended."""
+        worker = self.WORKERS.get(pid)
+        if worker is not None:
+            worker.aborted = True
+
     def remove_worker(self, pid: int) -> None:
         """Forgets a worker that has ended."""
         worker = self.WORKERS.pop(pid, None)
@@ -180,8 +195,31 @@ class Arbiter:
             self._log_count()
             self.cfg.child_exit(self, worker)
 
+    def log_cut_request(
+        self,
+        pid: int,
+        method: str,
+        target: str,
+        address: str | None,
+        name: str,
+        seconds: float,
+        reason: str,
+    ) -> None:
+        """A worker has ended in the middle of this request: writes its line in the access log."""
+        environ = {
+            "REQUEST_METHOD": method,
+            "RAW_URI": target,
+            "REMOTE_ADDR": address or "",
+            "rgunicorn.pid": pid,
+            "rgunicorn.reason": reason,
+        }
+        if name:
+            environ["rgunicorn.request_id"] = name
+        _access.log_cut(self.log, environ, seconds)
+
     def child_main(self, worker: Worker) -> NoReturn:
         """The life of a worker process, from the fork to SystemExit."""
+        self.set_waker(-1)
         # Until `init_signals`. Without a handler TTIN and TTOU would stop the process.
         self._hold_signals(ignored=(signal.SIGTTIN, signal.SIGTTOU))
         # Blocked since the fork: the files that it was forked with may have been renamed already.
@@ -193,6 +231,8 @@ class Arbiter:
         try:
             util.set_process_title(f"worker [{self.proc_name}]")
             self.log.info("Booting worker with pid: %s", worker.pid)
+            worker.own_sockets = _listening.open_own(self.cfg, self.log, self.WORKER_BOOT_ERROR)
+            worker.sockets = [*worker.sockets, *worker.own_sockets]
             self.cfg.post_fork(self, worker)
             worker.init_process()
             sys.exit(0)
@@ -218,39 +258,51 @@ class Arbiter:
             except Exception:
                 self.log.warning("Exception during worker exit:\n%s", traceback.format_exc())
 
-    def failed(self, error: BaseException) -> tuple[int, str | None]:
-        """Something that the loop asked for has raised: gives the status to end with and the reason."""
+    def failed(self, error: BaseException) -> tuple[int, str | None, bool]:
+        """Something that the loop asked for has raised: gives the status to end with, the reason, and whether
+        the workers may finish what they do."""
         if isinstance(error, HaltServer):
-            return error.exit_status, error.reason
+            return error.exit_status, error.reason, True
         if isinstance(error, (KeyboardInterrupt, StopIteration)):
-            return 0, None
+            return 0, None, True
         if isinstance(error, SystemExit):
-            return (error.code if isinstance(error.code, int) else int(error.code is not None)), None
+            return (error.code if isinstance(error.code, int) else int(error.code is not None)), None, False
         self.log.error("Unhandled exception in main loop", exc_info=error)
-        return 255, None
+        return 255, None, False
+
+    def conclude(self, reason: str | None, exit_status: int) -> NoReturn:
+        """The loop has ended, and the workers are gone."""
+        self._over = True
+        self.set_waker(-1)
+        self.halt(reason, exit_status)
 
     def close_listeners(self) -> None:
         """Stops listening; the files of Unix sockets go too."""
+        self._notify("STOPPING=1")
         listeners, self.LISTENERS = self.LISTENERS, []
         sock.close_sockets(listeners)
 
     # Reloading.
 
-    def reload(self) -> bool:
+    def read_again(self) -> bool:
         """Reads the configuration again. If it is bad everything stays as it was, and the result is False."""
-        before = _Before(self.cfg, self.num_workers, self.address, self.LISTENERS)
+        before = _Before(self.cfg, self.num_workers, self._shared, self.LISTENERS)
+        self._notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
         try:
-            self._restore_environment()
+            self._environment.restore()
             self.app.reload()
             self.setup(self.app)
             self.log.reopen_files()
-            if self.address != before.address:
+            if self._shared != before.shared and not self.systemd:
                 self.LISTENERS = self._rebound(before)
                 self.log.info("Listening at: %s", self._listening_at())
             self.cfg.on_reload(self)
+            self._write_pidfile()
+            util.set_process_title(f"master [{self.proc_name}]")
         except (Exception, SystemExit):
             self._return_to(before)
             self.log.exception("Reload failed: bad configuration. The old one stays.")
+            self._notify("READY=1")
             return False
         if self._before is None:
             self._before = before
@@ -263,47 +315,67 @@ class Arbiter:
         """The new workers serve: what only the old ones needed can go."""
         sock.close_sockets(self._superseded())
         self._before = None
+        self._notify("READY=1")
 
     def drop_reload(self) -> None:
         """The new workers do not boot: brings the old configuration back."""
         if self._before is not None:
             self._return_to(self._before)
             self._before = None
+        self._notify("READY=1")
 
     def _return_to(self, before: _Before) -> None:
         needed = before.listeners if self._before is None else [*before.listeners, *self._before.listeners]
         sock.close_sockets([new for new in self.LISTENERS if new not in needed])
         self.LISTENERS = before.listeners
-        self._restore_environment()
+        self._environment.restore()
         self.app.cfg = self.cfg = before.cfg
-        try:
-            self.log.setup(self.cfg)
-        except Exception as error:
-            self.log.error("Reloading the logger configuration failed, keeping the previous one: %s", error)
+        _logconfig.reload(self.log, self.cfg)
         self.worker_class = self.cfg.worker_class
-        self.address = before.address
+        self._listen_at()
         self.timeout = self.cfg.timeout
         self.proc_name = self.cfg.proc_name
-        self._set_environment()
+        self._environment.set(self.cfg.env)
+        try:
+            self._write_pidfile()
+        except RuntimeError as error:
+            self.log.error("%s", error)
+        util.set_process_title(f"master [{self.proc_name}]")
         if self._num_workers != before.num_workers:
             self.num_workers = before.num_workers
 
-    def _superseded(self) -> list[_native.Listener]:
+    def _superseded(self) -> list[sock.BaseSocket]:
         """Listeners that only workers from before the reload serve."""
         old = [] if self._before is None else self._before.listeners
         return [listener for listener in old if listener not in self.LISTENERS]
 
-    def _rebound(self, before: _Before) -> list[_native.Listener]:
+    def _rebound(self, before: _Before) -> list[sock.BaseSocket]:
         """Listeners for the new addresses: those there were are kept, with whoever waits in their queues."""
         kept = {
             str(address): listener
             for former in (self._before, before)
             if former is not None
-            for address, listener in zip(former.address, former.listeners, strict=False)
+            for address, listener in zip(former.shared, former.listeners, strict=False)
         }
-        added = [address for address in self.address if str(address) not in kept]
-        made = iter(sock.create_sockets(self.cfg, self.log, added))
-        return [kept.get(str(address)) or next(made) for address in self.address]
+        added = [address for address in self._shared if str(address) not in kept]
+        made = iter(sock.open_listeners(self.cfg, self.log, added))
+        return [kept.get(str(address)) or next(made) for address in self._shared]
+
+    def _listen_at(self) -> None:
+        self.address = self.cfg.address
+        #: Those of them at which the arbiter listens for all workers.
+        self._shared = _listening.shared_addresses(self.cfg)
+
+    def _notify(self, state: str) -> None:
+        systemd.sd_notify(state, self.log)
+
+    def _write_pidfile(self) -> None:
+        """Writes the pidfile of the configuration in force, and removes the one before it."""
+        self.pidfile = pidfile.replace(self.pidfile, self.cfg.pidfile, self.pid or os.getpid())
+
+    def _remove_pidfile(self) -> None:
+        if self.pidfile is not None:
+            self.pidfile.unlink()
 
     def _hold_signals(self, ignored: Iterable[int]) -> None:
         """Until others take over: signals that end a process end its start, `ignored` ones do nothing."""
@@ -326,20 +398,7 @@ class Arbiter:
         if self.log is None:
             self.log = getattr(self.cfg, "logger_class", Logger)(self.cfg)
         else:
-            self.log.setup(self.cfg)
-
-    def _set_environment(self) -> None:
-        for name, value in self.cfg.env.items():
-            self._env_before.setdefault(name, os.environ.get(name))
-            os.environ[name] = value
-
-    def _restore_environment(self) -> None:
-        for name, value in self._env_before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-        self._env_before.clear()
+            _logconfig.reload(self.log, self.cfg)
 
     def _log_count(self) -> None:
         count = len(self.WORKERS)

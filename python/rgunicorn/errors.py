@@ -9,7 +9,7 @@ class HaltServer(BaseException):
     Not an `Exception`, so that no handler for ordinary failures swallows it.
     """
 
-    def __init__(self, reason: str, exit_status: int = 1) -> None:
+    def __init__(self, reason: str | None, exit_status: int = 1) -> None:
         super().__init__(reason, exit_status)
         self.reason = reason
         self.exit_status = exit_status

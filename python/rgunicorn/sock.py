@@ -1,48 +1,215 @@
-"""From the addresses of the configuration to listening sockets, with the retries that a restart needs."""
+"""From the addresses of the configuration to listening sockets, with the retries that a restart needs.
+
+A listener is an object around a `socket.socket`, which is `.sock`, and has all of its attributes too. The
+native workers use its descriptor alone.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import os
+import socket
+import stat
+import struct
 import sys
 import time
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar
 
-from rgunicorn import _native
+from rgunicorn import util
 
 #: How often an address is tried, one second apart: the process that is being replaced may still hold it.
 ATTEMPTS = 5
 
+#: The largest number that listen(2) takes. It cuts what it is given to the system's own limit.
+_LARGEST_BACKLOG = 2**31 - 1
+#: Where `struct tcp_info` has `tcpi_unacked`: of a listener, the connections that wait to be accepted.
+_UNACKED = 24
 
-def create_sockets(cfg: Any, log: Any, addresses: Iterable[Any] | None = None) -> list[_native.Listener]:
-    """Listens on `addresses`, by default all those of `cfg`. Exits with status 1 if one cannot be had."""
-    listeners: list[_native.Listener] = []
-    for address in cfg.address if addresses is None else addresses:
-        listener = _listen(cfg, log, address)
-        if listener is None:
-            close_sockets(listeners)
-            log.error("Can't connect to %s", str(address))
-            sys.exit(1)
-        listeners.append(listener)
+
+class BaseSocket:
+    """Listens on `address`, or takes over the descriptor `fd`, which is bound already. Raises OSError."""
+
+    FAMILY: ClassVar[socket.AddressFamily]
+
+    def __init__(self, address: Any, conf: Any, log: Any, fd: int | None = None) -> None:
+        #: As the configuration has it; the real one is `getsockname()`.
+        self.cfg_addr = address
+        self.conf = conf
+        self.log = log
+        sock = socket.socket(self.FAMILY, socket.SOCK_STREAM) if fd is None else socket.socket(fileno=fd)
+        try:
+            self.sock = self.set_options(sock, bound=fd is not None)
+        except BaseException:
+            if fd is None:
+                sock.close()
+            raise
+
+    def __str__(self) -> str:
+        return f"<socket {self.sock.fileno()}>"
+
+    def __getattr__(self, name: str) -> Any:
+        # While `__init__` runs there is no socket yet.
+        if name == "sock":
+            raise AttributeError(name)
+        return getattr(self.sock, name)
+
+    def set_options(self, sock: socket.socket, bound: bool = False) -> socket.socket:
+        """Makes it listen, without blocking; binds it unless it is `bound`. Gives the socket."""
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if not bound:
+            self.bind(sock)
+        sock.setblocking(False)
+        if not _is_listening(sock):
+            sock.listen(min(self.conf.backlog, _LARGEST_BACKLOG))
+        return sock
+
+    def bind(self, sock: socket.socket) -> None:
+        """Binds it to the address."""
+        sock.bind(self.cfg_addr)
+
+    def fileno(self) -> int:
+        """The descriptor; -1 when it is closed."""
+        return self.sock.fileno()
+
+    def close(self) -> None:
+        """Closes this process's descriptor."""
+        try:
+            self.sock.close()
+        except OSError as error:
+            self.log.info("Error while closing socket %s", error)
+
+    def unlink(self) -> None:
+        """Removes what the socket has made in the file system. To be called before `close`."""
+
+    def get_backlog(self) -> int:
+        """How many connections wait to be accepted; -1 where the system does not tell."""
+        return -1
+
+
+class TCPSocket(BaseSocket):
+    """Listens on IPv4."""
+
+    FAMILY = socket.AF_INET
+
+    def __str__(self) -> str:
+        host, port = self.sock.getsockname()[:2]
+        return f"{_scheme(self.conf)}://{host}:{port}"
+
+    def set_options(self, sock: socket.socket, bound: bool = False) -> socket.socket:
+        """As every socket; accepted connections inherit TCP_NODELAY."""
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if getattr(self.conf, "reuse_port", False) and not bound:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        return super().set_options(sock, bound)
+
+    def get_backlog(self) -> int:
+        """How many connections wait to be accepted; -1 where the system does not tell."""
+        if sys.platform != "linux":
+            return -1
+        information = self.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+        (waiting,) = struct.unpack_from("I", information, _UNACKED)
+        return int(waiting)
+
+
+class TCP6Socket(TCPSocket):
+    """Listens on IPv6, and on IPv4 too where the system says so."""
+
+    FAMILY = socket.AF_INET6
+
+    def __str__(self) -> str:
+        host, port = self.sock.getsockname()[:2]
+        return f"{_scheme(self.conf)}://[{host}]:{port}"
+
+
+class UnixSocket(BaseSocket):
+    """Listens on a path, or on an abstract name, which begins with a NUL.
+
+    The file is made under the setting `umask` and given to `user` and `group`. A socket that an earlier
+    process has left there is replaced; anything else is a RuntimeError.
+    """
+
+    FAMILY = socket.AF_UNIX
+
+    def __init__(self, addr: Any, conf: Any, log: Any, fd: int | None = None) -> None:
+        #: Path, device and inode of the file that `bind` made.
+        self._file: tuple[str, int, int] | None = None
+        super().__init__(addr, conf, log, fd=fd)
+
+    def __str__(self) -> str:
+        name = self.sock.getsockname()
+        return f"unix:{os.fsdecode(name)}"
+
+    def bind(self, sock: socket.socket) -> None:
+        """Binds it to the path."""
+        if os.fsencode(self.cfg_addr).startswith(b"\0"):
+            sock.bind(self.cfg_addr)
+            return
+        _remove_stale(self.cfg_addr)
+        before = os.umask(self.conf.umask & 0o777)
+        try:
+            sock.bind(self.cfg_addr)
+        finally:
+            os.umask(before)
+        # The directory may be another one when the time comes to remove it.
+        path = os.path.abspath(self.cfg_addr)
+        found = os.lstat(path)
+        self._file = (path, found.st_dev, found.st_ino)
+        util.chown(path, getattr(self.conf, "uid", os.geteuid()), getattr(self.conf, "gid", os.getegid()))
+
+    def unlink(self) -> None:
+        """Removes the file if this socket has made it and no other has taken its place since.
+
+        To be called before `close`: the open socket keeps its file's number from being given to another.
+        """
+        if self._file is None:
+            return
+        path, *identity = self._file
+        with contextlib.suppress(FileNotFoundError):
+            found = os.lstat(path)
+            if [found.st_dev, found.st_ino] == identity:
+                os.unlink(path)
+
+
+def create_sockets(conf: Any, log: Any, fds: Sequence[int] | None = None) -> list[BaseSocket]:
+    """Listens on all addresses of `conf`. Exits with status 1 if one cannot be had.
+
+    If there are inherited sockets, that is `fds` and addresses of the form `fd://`, there are no others.
+    """
+    inherited = [*(fds or ()), *(address for address in conf.address if isinstance(address, int))]
+    if inherited:
+        return [_inherited(conf, log, fd) for fd in inherited]
+    return open_listeners(conf, log, conf.address)
+
+
+def open_listeners(conf: Any, log: Any, addresses: Iterable[Any]) -> list[BaseSocket]:
+    """Listens on `addresses`. Exits with status 1, and keeps none, if one cannot be had."""
+    listeners: list[BaseSocket] = []
+    try:
+        for address in addresses:
+            listeners.append(_listen(conf, log, address))
+    except BaseException:
+        close_sockets(listeners)
+        raise
     return listeners
 
 
-def close_sockets(listeners: Iterable[_native.Listener]) -> None:
-    """Closes listeners and removes the files of Unix sockets."""
+def close_sockets(listeners: Iterable[BaseSocket], unlink: bool = True) -> None:
+    """Closes listeners; the files that they have made go too, if `unlink`."""
     for listener in listeners:
         try:
-            listener.unlink()
+            if unlink:
+                listener.unlink()
         finally:
             listener.close()
 
 
-def _listen(cfg: Any, log: Any, address: Any) -> _native.Listener | None:
-    if isinstance(address, int):
-        raise RuntimeError(f"fd://{address}: inherited sockets are not supported yet")
-    reuse_port = bool(getattr(cfg, "reuse_port", False))
+def _listen(conf: Any, log: Any, address: Any) -> BaseSocket:
+    kind = _kind(address)
     for attempt in range(ATTEMPTS):
         try:
-            return _native.Listener.bind(address, cfg.backlog, cfg.umask, reuse_port)
+            return kind(address, conf, log)
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 log.error("Connection in use: %s", str(address))
@@ -52,4 +219,48 @@ def _listen(cfg: Any, log: Any, address: Any) -> _native.Listener | None:
         if attempt + 1 < ATTEMPTS:
             log.debug("Retrying in 1 second.")
             time.sleep(1)
-    return None
+    log.error("Can't connect to %s", str(address))
+    sys.exit(1)
+
+
+def _inherited(conf: Any, log: Any, fd: int) -> BaseSocket:
+    """The listener of a descriptor that this process was started with. It keeps its number."""
+    try:
+        with socket.socket(fileno=fd) as sock:
+            address = sock.getsockname()
+            # The object goes, the descriptor stays.
+            sock.detach()
+        return _kind(address)(address, conf, log, fd=fd)
+    except OSError as error:
+        raise RuntimeError(f"fd://{fd}: {error}") from error
+
+
+def _kind(address: Any) -> type[BaseSocket]:
+    """The class of an address: a tuple's is IPv4 or IPv6, a text's is Unix."""
+    if isinstance(address, tuple):
+        return TCP6Socket if util.is_ipv6(address[0]) else TCPSocket
+    if isinstance(address, (str, bytes)):
+        return UnixSocket
+    raise TypeError(f"Unable to create socket from: {address!r}")
+
+
+def _is_listening(sock: socket.socket) -> bool:
+    try:
+        return bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+    except OSError:
+        # Not every system has this question.
+        return False
+
+
+def _scheme(conf: Any) -> str:
+    return "https" if getattr(conf, "is_ssl", False) else "http"
+
+
+def _remove_stale(path: str) -> None:
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(found.st_mode):
+        raise RuntimeError(f"{path!r} is not a socket")
+    os.unlink(path)

@@ -1,26 +1,37 @@
-"""What users write as text becomes what it names: applications, classes, addresses, directories."""
+"""What users write as text becomes what it names: classes, addresses, directories.
+
+And the small tools that worker classes share: processes, files, the bytes on a socket.
+"""
 
 from __future__ import annotations
 
-import ast
+import contextlib
+import email.utils
+import fcntl
+import html
 import importlib
 import importlib.metadata
-import logging
+import inspect
 import os
+import random
 import re
+import socket
 import sys
-import traceback
+import time
 from collections.abc import Callable
-from types import ModuleType, TracebackType
 from typing import Any
 
-from rgunicorn.errors import AppImportError
+from rgunicorn._app_uri import import_app as import_app
+from rgunicorn._app_uri import make_fail_app as make_fail_app
+from rgunicorn._process import daemonize as daemonize
+from rgunicorn._process import flush_streams as flush_streams
+from rgunicorn._process import get_username as get_username
+from rgunicorn._process import set_owner_process as set_owner_process
+from rgunicorn.workers import SUPPORTED_WORKERS
 
-# A TCP host and port, or the path of a Unix socket.
-Address = tuple[str, int] | str
+# A TCP host and port, the path of a Unix socket, or the descriptor of an inherited socket.
+Address = tuple[str, int] | str | int
 
-# The worker classes that have a short name.
-WORKER_CLASSES = {"sync": "rgunicorn.workers.sync.SyncWorker"}
 # Short names that Gunicorn has or had, of classes that do not exist here yet.
 MISSING_WORKER_CLASSES = (
     "asgi",
@@ -33,6 +44,23 @@ MISSING_WORKER_CLASSES = (
 )
 
 DEFAULT_PORT = "8000"
+DEFAULT_WORKER = "rgunicorn.workers.sync.SyncWorker"
+
+# Fields of a response that concern one connection: they are the server's, not the application's.
+hop_headers = frozenset(
+    (
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "te",
+        "trailers",
+        "transfer-encoding",
+        "upgrade",
+        "server",
+        "date",
+    )
+)
 
 
 def getcwd() -> str:
@@ -68,7 +96,10 @@ def parse_address(netloc: str, default_port: str = DEFAULT_PORT) -> Address:
             raise RuntimeError(f"{netloc!r} names no path.")
         return path
     if netloc.startswith("fd://"):
-        raise RuntimeError(f"{netloc!r}: inherited sockets are not part of this version of rgunicorn")
+        fd = netloc.removeprefix("fd://")
+        if not fd.isdecimal():
+            raise RuntimeError(f"{fd!r} is not a valid file descriptor.")
+        return int(fd)
     host, port = _host_and_port(netloc.removeprefix("tcp://"), default_port)
     try:
         number = int(port)
@@ -90,121 +121,109 @@ def _host_and_port(netloc: str, default_port: str) -> tuple[str, str]:
     return netloc or "0.0.0.0", default_port
 
 
-def load_class(uri: str | type, section: str = "gunicorn.workers") -> Any:
-    """The class that a setting names. `section` is the entry point group to ask. Raises RuntimeError."""
+def load_class(uri: str | type, default: str = DEFAULT_WORKER, section: str = "gunicorn.workers") -> Any:
+    """The class that a setting names. Raises RuntimeError.
+
+    `section` is the entry point group to ask, `default` the name of the entry point if `egg:` says none.
+    """
     if isinstance(uri, type):
         return uri
     if uri in MISSING_WORKER_CLASSES:
-        available = ", ".join(WORKER_CLASSES)
+        available = ", ".join(SUPPORTED_WORKERS)
         missing = f"worker class {uri!r} is not part of this version of rgunicorn"
         raise RuntimeError(f"{missing}; available: {available}")
     try:
-        return _named_class(uri, section)
+        return _named_class(uri, default, section)
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         raise RuntimeError(f"class uri {uri!r} invalid or not found: {reason}") from error
 
 
-def _named_class(uri: str, section: str) -> Any:
+def _named_class(uri: str, default: str, section: str) -> Any:
     if uri.startswith("egg:"):
         distribution, _, name = uri[len("egg:") :].partition("#")
-        return _entry_point(distribution, section, name or "sync")
-    path = WORKER_CLASSES.get(uri.removeprefix("#"), uri)
+        return load_entry_point(distribution, section, name or default)
+    path = SUPPORTED_WORKERS.get(uri.removeprefix("#"), uri)
     module, dot, name = path.rpartition(".")
     if not dot:
-        return _entry_point("gunicorn", section, path.removeprefix("#"))
+        return load_entry_point("gunicorn", section, path.removeprefix("#"))
     return getattr(importlib.import_module(module), name)
 
 
-def _entry_point(distribution: str, section: str, name: str) -> Any:
+def load_entry_point(distribution: str, group: str, name: str) -> Any:
+    """What an installed distribution offers under that name in that group. Raises ImportError."""
     for entry in importlib.metadata.distribution(distribution).entry_points:
-        if entry.group == section and entry.name == name:
+        if entry.group == group and entry.name == name:
             return entry.load()
-    raise ImportError(f"Entry point {(section, name)!r} not found")
+    raise ImportError(f"Entry point {(group, name)!r} not found")
 
 
-def import_app(uri: str) -> Callable[..., Any]:
-    """The application that `MODULE`, `MODULE:NAME` or `MODULE:FACTORY(ARGUMENTS)` names.
+def get_arity(function: Callable[..., Any]) -> int:
+    """How many arguments a callable takes by position; `*args` counts as none."""
+    by_position = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    parameters = inspect.signature(function).parameters.values()
+    return sum(parameter.kind in by_position for parameter in parameters)
 
-    Raises AppImportError if MODULE does not hold it; what the module or the factory raises goes through.
-    """
-    module_name, colon, expression = uri.partition(":")
-    if not colon:
-        expression = "application"
-    module = _app_module(module_name, expression)
-    name, arguments = _app_expression(expression)
+
+def is_glob_pattern(value: str) -> bool:
+    """Whether a path stands for several."""
+    return any(character in value for character in "*?[")
+
+
+def is_ipv6(addr: str) -> bool:
+    """Whether it is the text of an IPv6 address."""
     try:
-        found = getattr(module, name)
-    except AttributeError:
-        if logging.root.level == logging.DEBUG:
-            traceback.print_exc()
-        raise AppImportError(f"Failed to find attribute {name!r} in {module_name!r}.") from None
-    app = found if arguments is None else _made(found, *arguments)
-    if app is None:
-        raise AppImportError(f"Failed to find application object: {expression!r}")
-    if not callable(app):
-        raise AppImportError("Application object must be callable.")
-    return app  # type: ignore[no-any-return]
+        socket.inet_pton(socket.AF_INET6, addr.partition("%")[0])
+    except OSError:
+        return False
+    return True
 
 
-def _app_module(name: str, expression: str) -> ModuleType:
+# Processes and files.
+
+
+def chown(path: str, uid: int, gid: int) -> None:
+    """Gives a file to a user and a group."""
+    os.chown(path, uid, gid)
+
+
+def unlink(filename: str) -> None:
+    """Removes a file, if it is there."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        os.unlink(filename)
+
+
+def check_is_writable(path: str) -> None:
+    """Raises RuntimeError if nothing can be appended to the file, which is made if it is not there."""
     try:
-        return importlib.import_module(name)
-    except ImportError:
-        stem, extension = os.path.splitext(name)
-        if extension == ".py" and os.path.exists(name):
-            hint = f"{stem}:{expression}"
-            raise ImportError(f"Failed to find application, did you mean {hint!r}?") from None
-        raise
+        with open(path, "a"):
+            pass
+    except OSError as error:
+        raise RuntimeError(f"Error: '{path}' isn't writable [{error!r}]") from error
 
 
-_Arguments = tuple[list[Any], dict[str, Any]]
+def close_on_exec(fd: int | Any) -> None:
+    """Keeps a descriptor, or a file's, from programs that the process runs."""
+    fcntl.fcntl(fd, fcntl.F_SETFD, fcntl.fcntl(fd, fcntl.F_GETFD) | fcntl.FD_CLOEXEC)
 
 
-def _app_expression(text: str) -> tuple[str, _Arguments | None]:
-    """The attribute's name, and the arguments if it is to be called."""
+def set_non_blocking(fd: int | Any) -> None:
+    """Calls on a descriptor, or a file's, do not wait."""
+    fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_NONBLOCK)
+
+
+def has_fileno(obj: object) -> bool:
+    """Whether an object has a descriptor."""
     try:
-        expression = ast.parse(text, mode="eval").body
-    except SyntaxError:
-        raise _unparsable(text) from None
-    if isinstance(expression, ast.Name):
-        return expression.id, None
-    if not isinstance(expression, ast.Call):
-        raise _unparsable(text)
-    if not isinstance(expression.func, ast.Name):
-        raise AppImportError(f"Function reference must be a simple name: {text!r}")
-    return expression.func.id, _literal_arguments(expression, text)
+        obj.fileno()  # type: ignore[attr-defined]
+    except (AttributeError, OSError):
+        return False
+    return True
 
 
-def _unparsable(text: str) -> AppImportError:
-    return AppImportError(f"Failed to parse {text!r} as an attribute name or function call.")
-
-
-def _literal_arguments(call: ast.Call, text: str) -> _Arguments:
-    try:
-        positional = [ast.literal_eval(argument) for argument in call.args]
-        named = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
-    except (ValueError, TypeError):
-        named = {None: None}
-    if None in named:
-        # Not a literal, or `**mapping`, which has no name.
-        raise AppImportError(f"Failed to parse arguments as literal values: {text!r}")
-    return positional, {name: value for name, value in named.items() if name is not None}
-
-
-def _made(factory: Callable[..., Any], positional: list[Any], named: dict[str, Any]) -> Any:
-    try:
-        return factory(*positional, **named)
-    except TypeError as error:
-        # Only a failure to enter the factory is the caller's: one raised inside it has a deeper frame.
-        if _entered(error.__traceback__):
-            raise
-        text = "".join(traceback.format_exception_only(error)).strip()
-        raise AppImportError(text) from None
-
-
-def _entered(trace: TracebackType | None) -> bool:
-    return trace is not None and trace.tb_next is not None
+def seed() -> None:
+    """Makes the process's random numbers different from its siblings'."""
+    random.seed()
 
 
 def set_process_title(title: str) -> None:
@@ -214,3 +233,98 @@ def set_process_title(title: str) -> None:
     except ImportError:
         return
     setproctitle.setproctitle(f"gunicorn: {title}")
+
+
+# The bytes on a socket.
+
+
+def close(sock: Any) -> None:
+    """Closes a socket, whatever state it is in."""
+    with contextlib.suppress(OSError):
+        sock.close()
+
+
+def close_graceful(sock: Any, timeout: float = 2.0, max_drain: int = 65536) -> None:
+    """Closes a socket so that what was sent arrives: a peer that is still sending would answer with a reset.
+
+    Waits for the peer's end for `timeout` seconds, and for `max_drain` bytes, at most.
+    """
+    deadline = time.monotonic() + timeout
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_WR)
+        while max_drain > 0 and (left := deadline - time.monotonic()) > 0:
+            sock.settimeout(left)
+            received = len(sock.recv(min(max_drain, 8192)))
+            if not received:
+                break
+            max_drain -= received
+    close(sock)
+
+
+def write_chunk(sock: Any, data: bytes | str) -> None:
+    """Sends one chunk of a chunked body. No data is the last chunk."""
+    encoded = data.encode() if isinstance(data, str) else data
+    sock.sendall(b"%X\r\n%b\r\n" % (len(encoded), encoded))
+
+
+def write(sock: Any, data: bytes, chunked: bool = False) -> None:
+    """Sends bytes, as they are or as a chunk."""
+    if chunked:
+        write_chunk(sock, data)
+    else:
+        sock.sendall(data)
+
+
+def write_nonblock(sock: Any, data: bytes, chunked: bool = False) -> None:
+    """Sends bytes without waiting; a socket that waits is made to wait again afterwards."""
+    timeout = sock.gettimeout()
+    sock.setblocking(False)
+    try:
+        write(sock, data, chunked)
+    finally:
+        sock.settimeout(timeout)
+
+
+def write_error(sock: Any, status_int: int, reason: str, mesg: str) -> None:
+    """Sends an error page as the server's own, which closes the connection. `mesg` is text, not HTML."""
+    page = _ERROR_PAGE.format(reason=reason, text=html.escape(mesg))
+    head = f"HTTP/1.1 {status_int} {reason}\r\nConnection: close\r\nDate: {http_date()}\r\n"
+    head += f"Content-Type: text/html\r\nContent-Length: {len(page)}\r\n\r\n"
+    write_nonblock(sock, (head + page).encode("latin-1", "replace"))
+
+
+_ERROR_PAGE = """\
+<html>
+  <head>
+    <title>{reason}</title>
+  </head>
+  <body>
+    <h1><p>{reason}</p></h1>
+    {text}
+  </body>
+</html>
+"""
+
+
+def http_date(timestamp: float | None = None) -> str:
+    """A time, in seconds since the epoch or now, as HTTP writes it."""
+    return email.utils.formatdate(timestamp, usegmt=True)
+
+
+def is_hoppish(header: str) -> bool:
+    """Whether a response's field concerns the connection, so that an application may not set it."""
+    return header.strip().lower() in hop_headers
+
+
+def to_bytestring(value: str | bytes, encoding: str = "utf8") -> bytes:
+    """Text as bytes; bytes as they are. Raises TypeError for anything else."""
+    if isinstance(value, bytes):
+        return value
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not a string")
+    return value.encode(encoding)
+
+
+def bytes_to_str(b: str | bytes) -> str:
+    """The text of a WSGI environ for bytes: one character for each byte."""
+    return b if isinstance(b, str) else b.decode("latin-1")

@@ -1,13 +1,17 @@
 //! The Python side of the arbiter as Rust calls it: the log, the configuration, the worker objects and the
 //! hooks. It asks and tells; it decides nothing.
 
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use super::line::{Arg, Level, Line};
 use super::plan::Limits;
+use crate::log::Reason;
+use crate::scoreboard::RequestLine;
 
 /// `rgunicorn.arbiter.Arbiter`.
 pub struct Host<'a, 'py> {
@@ -71,9 +75,45 @@ impl<'a, 'py> Host<'a, 'py> {
         self.tell("remove_worker", (pid,))
     }
 
+    /// Calls the arbiter's method for a signal.
+    pub fn handle(&self, signal: Signal) -> PyResult<()> {
+        let name = signal.as_str().trim_start_matches("SIG").to_lowercase();
+        self.tell(&format!("handle_{name}"), ())
+    }
+
+    /// What hooks, threads and those methods have asked for since: the signals that stand for it.
+    pub fn orders(&self) -> PyResult<Vec<Signal>> {
+        let orders: Vec<i32> = self.arbiter.call_method0("take_orders")?.extract()?;
+        Ok(orders.into_iter().filter_map(|number| Signal::try_from(number).ok()).collect())
+    }
+
+    /// A byte written to this descriptor wakes the loop.
+    pub fn set_waker(&self, waker: BorrowedFd<'_>) -> PyResult<()> {
+        self.tell("set_waker", (waker.as_raw_fd(),))
+    }
+
+    /// A worker is late and will be sent SIGABRT.
+    pub fn abort_worker(&self, pid: i32) -> PyResult<()> {
+        self.tell("abort_worker", (pid,))
+    }
+
+    /// Writes the access-log line of the request that a worker was serving when it ended.
+    pub fn log_cut_request(
+        &self,
+        pid: i32,
+        request: &RequestLine,
+        took: Duration,
+        why: Reason,
+    ) -> PyResult<()> {
+        let peer = request.peer.map(|peer| peer.ip().to_string());
+        let latin = |bytes: &[u8]| bytes.iter().copied().map(char::from).collect::<String>();
+        let (method, target, name) = (latin(&request.method), latin(&request.target), latin(&request.name));
+        self.tell("log_cut_request", (pid, method, target, peer, name, took.as_secs_f64(), why.word()))
+    }
+
     /// Reads the configuration again. False, and nothing changed, if it is bad.
     pub fn reload(&self) -> PyResult<bool> {
-        self.arbiter.call_method0("reload")?.extract()
+        self.arbiter.call_method0("read_again")?.extract()
     }
 
     /// The configuration before the latest reload is no longer needed.
@@ -102,12 +142,12 @@ impl<'a, 'py> Host<'a, 'py> {
         self.tell("close_listeners", ())
     }
 
-    /// Something that Python was asked for has raised: logs it, and gives the status to end with and the
-    /// reason to log.
-    pub fn failed(&self, error: PyErr) -> (i32, Option<String>) {
+    /// Something that Python was asked for has raised: logs it, and gives the status to end with, the reason to
+    /// log, and whether the workers may finish what they do.
+    pub fn failed(&self, error: PyErr) -> (i32, Option<String>, bool) {
         let py = self.arbiter.py();
         let verdict = self.arbiter.call_method1("failed", (error.into_value(py),));
-        verdict.and_then(|verdict| verdict.extract()).unwrap_or((UNHANDLED, None))
+        verdict.and_then(|verdict| verdict.extract()).unwrap_or((UNHANDLED, None, false))
     }
 
     fn tell(&self, method: &str, args: impl pyo3::call::PyCallArgs<'py>) -> PyResult<()> {

@@ -11,6 +11,7 @@ use nix::sys::signal::Signal;
 use super::backoff::{Backoff, YOUNG};
 use super::children::{Child, Children, Time};
 use super::line::{Level, Line};
+use crate::log::Reason;
 use crate::scoreboard::Snapshot;
 use crate::sys::fork::Exit;
 use stop::Stop;
@@ -22,6 +23,9 @@ mod tests;
 
 /// How long a worker may take to die of SIGABRT before it gets SIGKILL.
 const ABORT_GRACE: Duration = Duration::from_secs(1);
+/// What a worker may be late with a beat: those of other makers beat by a clock of whole seconds, since Gunicorn looks
+/// once a second.
+const BEAT_GRACE: Duration = Duration::from_secs(1);
 /// The settings that decide about workers. They may change with every reload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -57,9 +61,13 @@ pub enum Action {
         pid: i32,
         /// Its place on the scoreboard.
         slot: usize,
+        /// Why the request is over that it was serving, if it was.
+        why: Reason,
     },
     /// Write to the error log.
     Log(Line),
+    /// Ask the arbiter's method for this signal what to do; what it wants comes back through `order`.
+    Handle(Signal),
     /// Read the configuration again; if that works call `reloaded`.
     Reload,
     /// The reload is complete: what the old configuration held can go.
@@ -145,15 +153,18 @@ impl Plan {
     }
 
     /// A signal has come.
-    pub fn signal(&mut self, signal: Signal, limits: &Limits, now: Time) -> Vec<Action> {
+    pub fn signal(&mut self, signal: Signal, now: Time) -> Vec<Action> {
         match &self.course {
-            Course::Serve => {
-                let mut actions = vec![Action::Log(handling(signal))];
-                actions.extend(self.obey(signal, limits, now));
-                actions
-            }
-            Course::Stop(_) if matches!(signal, Signal::SIGINT | Signal::SIGQUIT) => self.hurry(now),
-            Course::Stop(_) => Vec::new(),
+            Course::Serve => vec![Action::Log(handling(signal)), Action::Handle(signal)],
+            Course::Stop(_) => self.in_stop(signal, now),
+        }
+    }
+
+    /// What this signal stands for is wanted.
+    pub fn order(&mut self, signal: Signal, limits: &Limits, now: Time) -> Vec<Action> {
+        match &self.course {
+            Course::Serve => self.obey(signal, limits, now),
+            Course::Stop(_) => self.in_stop(signal, now),
         }
     }
 
@@ -190,9 +201,7 @@ impl Plan {
         match signal {
             Signal::SIGTERM => self.stop(false, 0, None, limits, now),
             Signal::SIGINT | Signal::SIGQUIT => self.stop(true, 0, None, limits, now),
-            Signal::SIGHUP => {
-                vec![Action::Log(Line::new(Level::Info, "Hang up: Master", [])), Action::Reload]
-            }
+            Signal::SIGHUP => vec![Action::Reload],
             Signal::SIGTTIN => vec![Action::Resize(workers + 1)],
             Signal::SIGTTOU if workers > 1 => vec![Action::Resize(workers - 1)],
             Signal::SIGUSR1 => self.reopen_logs(),
@@ -226,7 +235,7 @@ impl Plan {
         for child in self.children.iter_mut().filter(|child| !child.killed) {
             match child.aborted {
                 Some(aborted) if now >= aborted + ABORT_GRACE => actions.push(kill(child)),
-                None if child.watched_since().is_some_and(|since| now >= since + timeout) => {
+                None if late_at(child, timeout).is_some_and(|moment| now >= moment) => {
                     child.aborted = Some(now);
                     let busy = child.busy_since().map(|since| now.saturating_sub(since));
                     actions.push(Action::Abort { pid: child.pid, slot: child.slot, busy });
@@ -310,6 +319,12 @@ fn overdue(pid: i32) -> Action {
     Action::Log(Line::new(Level::Warning, text, [pid.into()]))
 }
 
+/// When a worker counts as late, if it does not start anew before.
+fn late_at(child: &Child, timeout: Duration) -> Option<Time> {
+    let grace = if child.busy_since().is_some() { Duration::ZERO } else { BEAT_GRACE };
+    child.watched_since().map(|since| since + timeout + grace)
+}
+
 /// When a leaving worker counts as stuck. One with a request has until its `timeout`.
 fn stuck_at(child: &Child, limits: &Limits) -> Option<Time> {
     let idle = child.busy_since().is_none() && !child.killed;
@@ -322,7 +337,7 @@ fn child_deadline(child: &Child, limits: &Limits) -> Option<Time> {
     }
     let late = limits.timeout.and_then(|timeout| match child.aborted {
         Some(aborted) => Some(aborted + ABORT_GRACE),
-        None => child.watched_since().map(|since| since + timeout),
+        None => late_at(child, timeout),
     });
     late.into_iter().chain(stuck_at(child, limits)).min()
 }

@@ -16,7 +16,7 @@ use super::children::Time;
 use super::host::Host;
 use super::line::{Level, Line};
 use super::plan::{Action, Limits, Plan};
-use crate::scoreboard::{Board, Slot};
+use crate::scoreboard::{Board, Slot, State};
 use crate::sys::fork::{self, Side};
 use crate::sys::signals::{self, SignalPipe};
 use crate::sys::{clock, pipe};
@@ -61,6 +61,7 @@ pub fn run(arbiter: &Bound<'_, PyAny>, wrap_slot: WrapSlot) -> PyResult<End> {
     let mut run = Run::new(Host::new(arbiter), wrap_slot)?;
     let py = arbiter.py();
     run.collect_children();
+    run.take_orders();
     loop {
         if let Some(end) = run.settle(py) {
             return Ok(end);
@@ -94,6 +95,7 @@ struct Lifeline {
 impl<'a, 'py> Run<'a, 'py> {
     fn new(host: Host<'a, 'py>, wrap_slot: WrapSlot) -> PyResult<Self> {
         let (pokes, waker) = pipe::nonblocking()?;
+        host.set_waker(waker.as_fd())?;
         let (reader, writer) = pipe::nonblocking()?;
         let signals = SignalPipe::listen(&SIGNALS)?;
         let poll = Poll::new()?;
@@ -146,11 +148,26 @@ impl<'a, 'py> Run<'a, 'py> {
         let signals = self.signals.take().unwrap_or_default();
         for signal in signals {
             self.look();
-            let actions = self.plan.signal(signal, &self.limits, now());
+            let actions = self.plan.signal(signal, now());
             self.perform_all(actions);
             if signal == Signal::SIGCHLD {
                 self.collect_children();
             }
+            self.take_orders();
+        }
+        self.take_orders();
+    }
+
+    fn take_orders(&mut self) {
+        match self.host.orders() {
+            Ok(orders) => {
+                for signal in orders {
+                    self.look();
+                    let actions = self.plan.order(signal, &self.limits, now());
+                    self.perform_all(actions);
+                }
+            }
+            Err(error) => self.fail(error),
         }
     }
 
@@ -196,15 +213,23 @@ impl<'a, 'py> Run<'a, 'py> {
                 Ok(())
             }
             Action::Abort { pid, slot, busy } => {
+                self.board.mark_late(slot);
                 let logged = self.host.log(&self.late(pid, slot, busy));
                 send(pid, Signal::SIGABRT);
-                logged
+                logged.and(self.host.abort_worker(pid))
             }
-            Action::Reaped { pid, slot } => {
+            Action::Reaped { pid, slot, why } => {
+                let cut = self.board.snapshot(slot);
+                let request = self.board.request(slot);
                 self.board.release(slot);
+                if cut.state == State::Busy {
+                    let took = now().saturating_sub(Time::from_nanos(cut.busy_since));
+                    self.host.log_cut_request(pid, &request, took, why)?;
+                }
                 self.host.remove_worker(pid)
             }
             Action::Log(line) => self.host.log(&line),
+            Action::Handle(signal) => self.host.handle(signal),
             Action::Reload => {
                 if self.host.reload()? {
                     self.plan.reloaded();
@@ -267,9 +292,9 @@ impl<'a, 'py> Run<'a, 'py> {
 
     /// An exception from a hook or a logger: the service cannot go on as its owner meant it, so it stops.
     fn fail(&mut self, error: PyErr) {
-        let (status, reason) = self.host.failed(error);
+        let (status, reason, graceful) = self.host.failed(error);
         self.failure = self.failure.take().or(reason);
-        let actions = self.plan.stop(true, status, None, &self.limits, now());
+        let actions = self.plan.stop(!graceful, status, None, &self.limits, now());
         for action in actions {
             // A second failure on the way out changes nothing.
             let _ = self.act(action);

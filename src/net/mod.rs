@@ -3,5 +3,5 @@
 mod listener;
 mod stream;
 
-pub use listener::{Address, Listener, SocketFile};
+pub use listener::{Address, Listener};
 pub use stream::Stream;

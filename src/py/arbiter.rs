@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use pyo3::prelude::*;
 
@@ -44,7 +45,13 @@ impl Slot {
 
     /// The request is done.
     fn end(&self) {
+        self.inner.count();
         self.inner.end();
+    }
+
+    /// How many requests have been counted.
+    fn counted(&self) -> u64 {
+        self.inner.counted()
     }
 
     /// `max_requests` have been served: the worker goes on until its replacement has booted and the arbiter
@@ -63,10 +70,15 @@ impl Slot {
     fn beat(&self) {
         self.inner.beat(clock::monotonic());
     }
+
+    /// When the worker has last shown that it lives, in seconds of `time.monotonic()`: now, if it need not.
+    fn last_sign(&self) -> f64 {
+        Duration::from_nanos(self.inner.last_sign(clock::monotonic())).as_secs_f64()
+    }
 }
 
 /// Runs the workers of an `rgunicorn.arbiter.Arbiter` until a signal ends them. It does not return: the
-/// arbiter leaves through `Arbiter.halt`, each forked worker through `Arbiter.child_main`, both by raising
+/// arbiter leaves through `Arbiter.conclude`, each forked worker through `Arbiter.child_main`, both by raising
 /// SystemExit.
 #[pyfunction]
 fn run_arbiter<'py>(arbiter: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
@@ -75,7 +87,7 @@ fn run_arbiter<'py>(arbiter: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> 
     })?;
     match end {
         End::Child(worker) => arbiter.call_method1("child_main", (worker,)),
-        End::Halt { status, reason } => arbiter.call_method1("halt", (reason, status)),
+        End::Halt { status, reason } => arbiter.call_method1("conclude", (reason, status)),
     }
 }
 

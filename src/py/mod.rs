@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 
 mod arbiter;
-mod listener;
+mod http;
 mod settings;
 mod values;
 mod worker;
@@ -12,7 +12,7 @@ mod worker;
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     settings::register(module)?;
-    listener::register(module)?;
     arbiter::register(module)?;
+    http::register(module)?;
     worker::register(module)
 }

@@ -3,19 +3,21 @@
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::arbiter::Slot;
-use super::listener::Listener;
-use crate::net::Address;
+use super::values::positional;
+use crate::net::{Address, Listener};
 use crate::proto::forwarded::TrustedPeers;
 use crate::proto::http1::{ForwarderHeaders, HeaderMap, Limits, Rules, SecureSchemeHeaders};
 use crate::reactor::{ReactorSettings, SpoolSettings};
 use crate::sys::file;
-use crate::worker::{ListenerSetup, Setup, sync};
+use crate::worker::{Hooks, ListenerSetup, Setup, sync};
 use crate::wsgi::{ClientSocket, FileWrapper, Input, ListenerName, Responder, ServerFacts};
 
 /// Runs a `SyncWorker` until it should exit. Called in the worker's process, in its main thread.
@@ -27,7 +29,6 @@ fn run_sync(worker: &Bound<'_, PyAny>) -> PyResult<()> {
 fn setup(worker: &Bound<'_, PyAny>) -> PyResult<Setup> {
     let cfg = worker.getattr("cfg")?;
     let log = worker.getattr("log")?;
-    let access_log = log.getattr("access_log_enabled")?.is_truthy()?;
     let max_requests: u64 = worker.getattr("max_requests")?.extract()?;
     let slot = worker.getattr("slot")?.cast_into::<Slot>()?;
     let slot = slot.get();
@@ -43,11 +44,47 @@ fn setup(worker: &Bound<'_, PyAny>) -> PyResult<Setup> {
         // sys.maxsize is how a worker says "never".
         max_requests: Some(max_requests).filter(|&limit| limit < i64::MAX as u64),
         graceful_timeout: seconds(&cfg, "graceful_timeout")?,
-        access_log_format: if access_log { Some(access_log_format(&cfg)?) } else { None },
+        access_log_format: access_log_format(&log, &cfg)?,
+        notify_every: notify_every(worker)?,
+        hooks: Arc::new(hooks(worker, &cfg)?),
+        cfg: cfg.unbind(),
         application: worker.getattr("wsgi")?.unbind(),
         log: log.unbind(),
         worker: worker.clone().unbind(),
     })
+}
+
+/// `timeout` of a worker is half of the setting, in seconds; 0 = no limit, then Gunicorn notifies every half second.
+fn notify_every(worker: &Bound<'_, PyAny>) -> PyResult<Option<u64>> {
+    if !worker.getattr("notifies")?.is_truthy()? {
+        return Ok(None);
+    }
+    let timeout: f64 = worker.getattr("timeout")?.extract()?;
+    let timeout = Duration::try_from_secs_f64(timeout).unwrap_or_default();
+    let every = if timeout.is_zero() { Duration::from_millis(500) } else { timeout };
+    Ok(Some(u64::try_from(every.as_nanos()).unwrap_or(u64::MAX)))
+}
+
+fn hooks(worker: &Bound<'_, PyAny>, cfg: &Bound<'_, PyAny>) -> PyResult<Hooks> {
+    let post_request = match hook(cfg, "post_request")? {
+        Some(hook) => {
+            let parameters = positional(&hook)?;
+            Some((hook.unbind(), parameters))
+        }
+        None => None,
+    };
+    Ok(Hooks {
+        worker: worker.clone().unbind(),
+        pre_request: hook(cfg, "pre_request")?.map(Bound::unbind),
+        post_request,
+    })
+}
+
+/// A hook, unless the default is in place.
+fn hook<'py>(cfg: &Bound<'py, PyAny>, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let hook = cfg.getattr(name)?;
+    let default = cfg.getattr("settings")?.get_item(name)?.getattr("default")?;
+    Ok(Some(hook).filter(|hook| !hook.is(&default) && !hook.is_none()))
 }
 
 fn setting<'py, T>(cfg: &Bound<'py, PyAny>, name: &str) -> PyResult<T>
@@ -62,9 +99,10 @@ fn flag(cfg: &Bound<'_, PyAny>, name: &str) -> PyResult<bool> {
     cfg.getattr(name)?.is_truthy()
 }
 
-/// Files write `None` for the default.
-fn access_log_format(cfg: &Bound<'_, PyAny>) -> PyResult<String> {
-    match setting(cfg, "access_log_format")? {
+/// The logger's own configuration is an older one if its latest reload has failed. Files write `None` for the default.
+fn access_log_format(log: &Bound<'_, PyAny>, cfg: &Bound<'_, PyAny>) -> PyResult<String> {
+    let known = log.getattr_opt("cfg")?.unwrap_or_else(|| cfg.clone());
+    match setting(&known, "access_log_format")? {
         Some(format) => Ok(format),
         None => cfg.getattr("settings")?.get_item("access_log_format")?.getattr("default")?.extract(),
     }
@@ -80,21 +118,24 @@ fn duplicate(fd: &Bound<'_, PyAny>) -> PyResult<OwnedFd> {
     Ok(file::borrow(fd.extract()?)?.try_clone_to_owned()?)
 }
 
+/// Of the worker's sockets, which are Python's, only the descriptors are used: through handles of our own.
 fn listeners(worker: &Bound<'_, PyAny>) -> PyResult<Vec<ListenerSetup>> {
     let setup = |socket: Bound<'_, PyAny>| {
-        let socket = socket.cast_into::<Listener>()?;
-        let name = match socket.get().address() {
+        let listener = Listener::adopt(duplicate(&socket.call_method0("fileno")?)?)?;
+        let name = match listener.address() {
             Address::Inet(address) => ListenerName::Inet(address.ip().to_string(), address.port()),
             Address::Unix(path) => ListenerName::Unix(path.to_string_lossy().into_owned()),
         };
-        Ok(ListenerSetup { listener: socket.get().share()?, name })
+        Ok(ListenerSetup { listener, name })
     };
     worker.getattr("sockets")?.try_iter()?.map(|socket| setup(socket?)).collect()
 }
 
 fn facts(worker: &Bound<'_, PyAny>, cfg: &Bound<'_, PyAny>) -> PyResult<ServerFacts> {
     let py = worker.py();
-    let errors = py.import("rgunicorn.http.wsgi")?.getattr("WSGIErrorsWrapper")?.call1((cfg,))?;
+    let module = py.import("rgunicorn.http.wsgi")?;
+    let errors = module.getattr("WSGIErrorsWrapper")?.call1((cfg,))?;
+    let overwritten = |name| module.call_method1("overwritten", (name,))?.extract::<String>();
     let script_name = py.import("os")?.getattr("environ")?.call_method1("get", ("SCRIPT_NAME", ""))?;
     Ok(ServerFacts {
         errors: errors.unbind(),
@@ -102,19 +143,17 @@ fn facts(worker: &Bound<'_, PyAny>, cfg: &Bound<'_, PyAny>) -> PyResult<ServerFa
         no_input: Input::empty(py)?.into_any(),
         multithread: false,
         multiprocess: setting::<u64>(cfg, "workers")? > 1,
-        software: py.import("rgunicorn")?.getattr("SERVER_SOFTWARE")?.extract()?,
+        software: overwritten("SERVER_SOFTWARE")?,
+        server: overwritten("SERVER")?.chars().map(|letter| letter as u8).collect(),
         script_name: script_name.extract()?,
     })
 }
 
 fn reactor_settings(cfg: &Bound<'_, PyAny>) -> PyResult<ReactorSettings> {
-    let trusted: Vec<String> = setting(cfg, "forwarded_allow_ips")?;
-    let trusted = TrustedPeers::parse(trusted.iter().map(String::as_str))
-        .map_err(|entry| PyValueError::new_err(format!("forwarded_allow_ips: {entry} is not a network")))?;
     let size = |name| setting::<u64>(cfg, name).map(|size| usize::try_from(size).unwrap_or(usize::MAX));
     Ok(ReactorSettings {
         rules: rules(cfg)?,
-        trusted,
+        trusted: trusted_peers(cfg)?,
         keepalive: seconds(cfg, "keepalive")?,
         header_timeout: seconds(cfg, "header_timeout")?,
         body_timeout: seconds(cfg, "body_timeout")?,
@@ -133,7 +172,15 @@ fn reactor_settings(cfg: &Bound<'_, PyAny>) -> PyResult<ReactorSettings> {
     })
 }
 
-fn rules(cfg: &Bound<'_, PyAny>) -> PyResult<Rules> {
+/// The peers whose headers about the connection are believed.
+pub(super) fn trusted_peers(cfg: &Bound<'_, PyAny>) -> PyResult<TrustedPeers> {
+    let trusted: Vec<String> = setting(cfg, "forwarded_allow_ips")?;
+    TrustedPeers::parse(trusted.iter().map(String::as_str))
+        .map_err(|entry| PyValueError::new_err(format!("forwarded_allow_ips: {entry} is not a network")))
+}
+
+/// What the settings allow in a request.
+pub(super) fn rules(cfg: &Bound<'_, PyAny>) -> PyResult<Rules> {
     let schemes = cfg.getattr("secure_scheme_headers")?.cast_into::<PyDict>()?;
     let schemes: Vec<(String, String)> = schemes
         .iter()

@@ -13,6 +13,8 @@ pub struct Request {
     pub head: Head,
     /// The body, once it is complete.
     pub body: Body,
+    /// 1 for the first request of its connection.
+    pub number: u32,
     /// The body is still coming.
     pub(super) decoder: Option<Decoder>,
     pub(super) sink: Sink,
@@ -22,6 +24,13 @@ impl Request {
     /// The bytes of a part of the head.
     pub fn part(&self, span: Span) -> &[u8] {
         span.of(&self.bytes)
+    }
+
+    /// The value of the last field of that name, in any case.
+    pub fn field(&self, name: &[u8]) -> Option<&[u8]> {
+        let mut fields = self.head.fields.iter().rev();
+        let field = fields.find(|field| self.part(field.name).eq_ignore_ascii_case(name))?;
+        Some(self.part(field.value))
     }
 
     /// Whether the response may have no body because of the method (RFC 9110, section 9.3.2).

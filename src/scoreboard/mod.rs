@@ -28,8 +28,8 @@ mod tests;
 
 pub use request::RequestLine;
 
-/// Words of one slot: six cache lines of 64 bytes. The first line is the header of the shared memory.
-const SLOT_WORDS: usize = 48;
+/// Words of one slot: seven cache lines of 64 bytes. The first line is the header of the shared memory.
+const SLOT_WORDS: usize = 56;
 const HEADER_WORDS: usize = 8;
 /// Word of the header: 1 while the arbiter sleeps without a deadline.
 const ASLEEP: usize = 0;
@@ -40,6 +40,7 @@ const BUSY_SINCE: usize = 1;
 const BEAT: usize = 2;
 const REQUESTS: usize = 3;
 const RETIRING: usize = 4;
+const LATE: usize = 5;
 /// The rest of the slot belongs to `request`.
 const REQUEST: usize = 8;
 
@@ -77,7 +78,7 @@ pub struct Snapshot {
     pub busy_since: u64,
     /// The latest `beat`, 0 if none: CLOCK_MONOTONIC in nanoseconds.
     pub beat: u64,
-    /// Requests finished.
+    /// Requests counted.
     pub requests: u64,
 }
 
@@ -127,6 +128,11 @@ impl Board {
     /// The request that the worker of that slot started last.
     pub fn request(&self, index: usize) -> RequestLine {
         request::load(&self.slot(index)[REQUEST..])
+    }
+
+    /// The worker of that slot is about to be told that its request takes too long.
+    pub fn mark_late(&self, index: usize) {
+        self.slot(index)[LATE].store(1, SeqCst);
     }
 
     /// Announces that the arbiter will sleep until it is woken. It must look at every slot after this call
@@ -183,13 +189,32 @@ impl Slot {
         self.board.wake_if_asleep();
     }
 
-    /// The request is done: Busy -> Idle, and one more is counted.
+    /// What the logs call the request that `begin` told of. At most 56 bytes are kept.
+    pub fn name(&self, id: &[u8]) {
+        request::store_name(&self.words()[REQUEST..], id);
+    }
+
+    /// Whether the arbiter has found that the request takes too long.
+    pub fn is_late(&self) -> bool {
+        self.words()[LATE].load(SeqCst) != 0
+    }
+
+    /// One more request is on its way to the application.
+    pub fn count(&self) {
+        let requests = &self.words()[REQUESTS];
+        // Without a locked instruction: a slot is written by one thread at a time.
+        requests.store(requests.load(Relaxed) + 1, Relaxed);
+    }
+
+    /// How many have been counted.
+    pub fn counted(&self) -> u64 {
+        self.words()[REQUESTS].load(Relaxed)
+    }
+
+    /// The request is done: Busy -> Idle.
     pub fn end(&self) {
-        let words = self.words();
-        // Without a locked instruction: a slot is written by one thread at a time, and nobody waits for a
-        // worker to become idle.
-        words[REQUESTS].store(words[REQUESTS].load(Relaxed) + 1, Relaxed);
-        words[STATE].store(State::Idle as u64, Release);
+        // As above; and nobody waits for a worker to become idle.
+        self.words()[STATE].store(State::Idle as u64, Release);
     }
 
     /// The worker has served `max_requests`: it goes on serving until the arbiter, having booted a
@@ -208,6 +233,17 @@ impl Slot {
         if words[STATE].load(Relaxed) == State::Idle as u64 {
             self.change(State::Beating);
             self.board.wake_if_asleep();
+        }
+    }
+
+    /// When the worker has last shown that it lives, in nanoseconds of CLOCK_MONOTONIC: `now` if it need not show it,
+    /// because it boots or waits for requests.
+    pub fn last_sign(&self, now: u64) -> u64 {
+        let seen = self.board.snapshot(self.index);
+        match seen.state {
+            State::Busy => seen.busy_since.max(seen.beat),
+            State::Beating => seen.beat,
+            State::Empty | State::Booting | State::Idle => now,
         }
     }
 

@@ -31,8 +31,10 @@ fn a_slot_goes_through_its_states() {
     assert_eq!((state(), pokes(&reader)), (State::Idle, 1));
     slot.begin(b"GET", b"/", None, 7);
     assert_eq!((state(), board.snapshot(slot.index()).busy_since), (State::Busy, 7));
+    slot.count();
     slot.end();
     assert_eq!((state(), board.snapshot(slot.index()).requests), (State::Idle, 1));
+    assert_eq!(slot.counted(), 1);
     slot.beat(9);
     assert_eq!((state(), board.snapshot(slot.index()).beat), (State::Beating, 9));
     assert_eq!(pokes(&reader), 0);
@@ -55,7 +57,7 @@ fn slots_are_claimed_once_and_reused_clean() {
     assert_eq!(again.index(), second.index());
     let snapshot = board.snapshot(again.index());
     assert_eq!((snapshot.state, snapshot.retiring, snapshot.busy_since), (State::Booting, false, 0));
-    assert_eq!(board.request(again.index()).method, "");
+    assert_eq!(board.request(again.index()).method, b"");
 }
 
 #[test]
@@ -115,5 +117,5 @@ fn reading_while_a_worker_writes_gives_one_request_or_the_other() {
         assert_eq!(target.len(), 200);
     }
     writer.join().unwrap();
-    assert_eq!(board.request(index).target, "b".repeat(200));
+    assert_eq!(board.request(index).target, "b".repeat(200).as_bytes());
 }

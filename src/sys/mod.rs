@@ -8,6 +8,7 @@ pub mod file;
 pub mod fork;
 pub mod mmap;
 pub mod pipe;
+pub mod random;
 pub mod signals;
 pub mod socket;
 

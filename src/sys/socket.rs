@@ -111,6 +111,14 @@ pub fn send_file(
     if read == 0 { Ok(0) } else { send(socket, &buffer[..read]) }
 }
 
+/// Calls on this description of the socket, whoever makes them, do not wait.
+pub fn set_nonblocking(socket: BorrowedFd<'_>) -> io::Result<()> {
+    let flags = nix::fcntl::fcntl(socket, nix::fcntl::FcntlArg::F_GETFL)?;
+    let flags = nix::fcntl::OFlag::from_bits_retain(flags) | nix::fcntl::OFlag::O_NONBLOCK;
+    nix::fcntl::fcntl(socket, nix::fcntl::FcntlArg::F_SETFL(flags))?;
+    Ok(())
+}
+
 #[cfg(target_os = "linux")]
 fn is_nonblocking(socket: BorrowedFd<'_>) -> io::Result<bool> {
     let flags = nix::fcntl::fcntl(socket, nix::fcntl::FcntlArg::F_GETFL)?;

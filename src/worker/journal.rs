@@ -1,7 +1,9 @@
 //! What the worker says in the error log: the words are Gunicorn's where its users' tools may match them.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 
+use pyo3::call::PyCallArgs;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -12,6 +14,8 @@ use crate::reactor::{Closed, Exchange, Notice, Wait};
 pub struct Journal {
     log: Py<PyAny>,
     debug: bool,
+    /// That bodies cannot be stored has been said.
+    storage_warned: Cell<bool>,
 }
 
 impl Journal {
@@ -21,7 +25,7 @@ impl Journal {
         let enabled =
             log.getattr(py, "error_log").and_then(|log| log.call_method1(py, "isEnabledFor", (10,)));
         let debug = enabled.and_then(|enabled| enabled.is_truthy(py)).unwrap_or(true);
-        Self { log, debug }
+        Self { log, debug, storage_warned: Cell::new(false) }
     }
 
     /// The logger itself.
@@ -34,15 +38,46 @@ impl Journal {
         self.say(py, "info", message);
     }
 
+    /// Something about the access log.
+    pub fn access_log(&self, py: Python<'_>, news: &str) {
+        self.say(py, "warning", news);
+    }
+
+    /// A request comes: what Gunicorn's own `pre_request` says of it.
+    pub fn request(&self, py: Python<'_>, exchange: &Exchange) {
+        if !self.debug {
+            return;
+        }
+        let path = exchange.request.part(exchange.head().path);
+        let words = (String::from_utf8_lossy(exchange.method()), String::from_utf8_lossy(path));
+        if let Err(error) = self.log.bind(py).call_method1("debug", ("%s %s", words.0, words.1)) {
+            error.write_unraisable(py, None);
+        }
+    }
+
     /// The application raised while it served this request.
     pub fn application_failed(&self, py: Python<'_>, exchange: &Exchange, error: PyErr) {
         let method = String::from_utf8_lossy(exchange.method());
         let target = String::from_utf8_lossy(exchange.target());
+        self.failed(py, ("Error handling request %s %s", method, target), error);
+    }
+
+    /// The hook behind a request raised.
+    pub fn hook_failed(&self, py: Python<'_>, error: PyErr) {
+        self.failed(py, ("Exception in post_request hook",), error);
+    }
+
+    /// The logger raised while it wrote to the access log.
+    pub fn logger_failed(&self, py: Python<'_>, error: PyErr) {
+        self.failed(py, ("Error handling request",), error);
+    }
+
+    /// Logs at ERROR, with a traceback; `arguments` are the message and what is put into it.
+    fn failed<'py>(&self, py: Python<'py>, arguments: impl PyCallArgs<'py>, error: PyErr) {
         let keywords = PyDict::new(py);
-        let logged = keywords.set_item("exc_info", error.into_value(py)).and_then(|()| {
-            let arguments = ("Error handling request %s %s", method, target);
-            self.log.bind(py).call_method("exception", arguments, Some(&keywords))
-        });
+        let logged = keywords
+            .set_item("exc_info", error.into_value(py))
+            .and_then(|()| self.log.bind(py).call_method("exception", arguments, Some(&keywords)));
         if let Err(error) = logged {
             error.write_unraisable(py, None);
         }
@@ -85,18 +120,20 @@ impl Journal {
             Notice::Exhausted(error) => {
                 self.say(py, "error", &format!("Cannot accept connections for now: {error}"));
             }
-            Notice::Closed(_, Closed::Storage(error)) => {
+            Notice::Unstored(error) => self.unstored(py, error),
+            Notice::Closed { why: Closed::Storage(error), .. } => {
                 self.say(py, "error", &format!("Cannot store a request body: {error}"));
             }
             _ if !self.debug => {}
-            Notice::Closed(_, Closed::Idle) => self.say(py, "debug", "Closing connection. "),
-            Notice::Closed(peer, Closed::Premature) => {
+            Notice::Sent { .. } | Notice::Abandoned { .. } => {}
+            Notice::Closed { why: Closed::Idle, .. } => self.say(py, "debug", "Closing connection. "),
+            Notice::Closed { peer, why: Closed::Premature, .. } => {
                 self.say(py, "debug", &format!("Ignored premature client disconnection. {}", shown(*peer)));
             }
-            Notice::Closed(peer, Closed::Failed(error)) => {
+            Notice::Closed { peer, why: Closed::Failed(error), .. } => {
                 self.say(py, "debug", &format!("Ignoring socket error: {error}. {}", shown(*peer)));
             }
-            Notice::Silent(peer, wait) => {
+            Notice::Silent { peer, wait, .. } => {
                 let what = if *wait == Wait::Body {
                     "sent no more of its request"
                 } else {
@@ -108,6 +145,19 @@ impl Journal {
                     &format!("Closing connection: the client {what} in time. {}", shown(*peer)),
                 );
             }
+        }
+    }
+
+    /// Said once for each worker: on a read-only root it holds for every large body.
+    fn unstored(&self, py: Python<'_>, error: &std::io::Error) {
+        if !self.storage_warned.replace(true) {
+            self.say(
+                py,
+                "warning",
+                &format!(
+                    "No temporary file for large request bodies ({error}): applications read them from their sockets"
+                ),
+            );
         }
     }
 

@@ -1,19 +1,26 @@
 //! One request from the reactor to the application and back: what every driver does around the bridge. Keeps the
 //! scoreboard, the logs and the count of requests.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
 use pyo3::exceptions::PySystemExit;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::PyDict;
 
 use super::access::AccessLog;
+use super::hooks::Hooks;
 use super::journal::Journal;
 use super::setup::Setup;
-use crate::log::access::Record;
 use crate::proto::http1::Refusal;
-use crate::reactor::{End, Exchange, Notice, Reactor, Request};
+use crate::reactor::{End, Exchange, Reactor};
 use crate::scoreboard::Slot;
 use crate::sys::clock;
-use crate::wsgi::{Bridge, ListenerName, Outcome, Served};
+use crate::wsgi::{Bridge, ListenerName, Objects, Opened, Original, Outcome, Served};
+
+mod lines;
+
+use lines::Passage;
 
 /// Serves requests, one at a time.
 pub struct Server {
@@ -21,9 +28,11 @@ pub struct Server {
     pub journal: Journal,
     slot: Slot,
     access: Option<AccessLog>,
-    served: u64,
+    hooks: Arc<Hooks>,
     max_requests: Option<u64>,
     process: u32,
+    /// The worker was told to leave.
+    leaving: Arc<AtomicBool>,
 }
 
 /// Whether the worker may go on.
@@ -35,23 +44,45 @@ pub enum Mood {
     Exit,
 }
 
+impl Mood {
+    /// What an exception that ended the application, a hook or a logger means.
+    fn after(py: Python<'_>, error: &PyErr) -> Self {
+        if error.is_instance_of::<PySystemExit>(py) { Self::Exit } else { Self::Fine }
+    }
+
+    fn and(self, other: Self) -> Self {
+        if self == Self::Exit { self } else { other }
+    }
+}
+
+/// What is left to be told of a request when its response is out.
+struct Told {
+    request: Option<Py<PyAny>>,
+    environ: Option<Py<PyDict>>,
+    response: Option<Py<PyAny>>,
+}
+
 impl Server {
     /// Takes what it needs out of `setup`. `names` in the order of the reactor's listeners.
     pub fn new(py: Python<'_>, setup: &Setup, names: Vec<ListenerName>) -> PyResult<Self> {
         let log = setup.log.bind(py);
-        let access =
-            setup.access_log_format.as_deref().map(|format| AccessLog::new(log, format)).transpose()?;
+        let access = AccessLog::choose(log, &setup.access_log_format)?;
         let mut bridge =
             Bridge::new(py, setup.application.clone_ref(py), &setup.facts, names, setup.sendfile)?;
         bridge.keep_environ = access.as_ref().is_some_and(AccessLog::uses_environ);
+        if setup.hooks.want_objects() || access.as_ref().is_some_and(AccessLog::is_python) {
+            let cfg = setup.cfg.clone_ref(py);
+            bridge.objects = Some(Objects::new(py, cfg, &setup.facts.server)?);
+        }
         Ok(Self {
             bridge,
             journal: Journal::new(py, setup.log.clone_ref(py)),
             slot: setup.slot.clone(),
             access,
-            served: 0,
+            hooks: setup.hooks.clone(),
             max_requests: setup.max_requests,
             process: std::process::id(),
+            leaving: setup.leaving.clone(),
         })
     }
 
@@ -59,18 +90,45 @@ impl Server {
     pub fn serve(&mut self, py: Python<'_>, reactor: &mut Reactor, exchange: Exchange) -> Mood {
         let started = reactor.now();
         self.slot.begin(exchange.method(), exchange.target(), exchange.peer(), started);
+        let queue = started.saturating_sub(reactor.polled_at());
+        let mut passage = Passage { queue, started, id: self.name(&exchange) };
+        if self.hooks.pre_request.is_none() {
+            self.journal.request(py, &exchange);
+        }
+        let opened = self.bridge.open(py, exchange);
+        self.show_name(py, passage.id.as_ref(), &opened);
+        let ready = self.call_first_hook(py, &opened);
+        if self.hooks.pre_request.is_some() {
+            // Gunicorn does not count the time of the hook.
+            passage.started = clock::monotonic();
+        }
         self.count(py);
-        let served = self.bridge.serve(py, exchange);
-        self.log_access(py, &served, started);
-        let mood = self.hand_back(py, reactor, served);
+        let mut served = match ready {
+            Ok(()) => self.bridge.call(py, opened),
+            Err(error) => self.bridge.fail(py, opened, error),
+        };
+        let told = self.told(py, &mut served);
+        let mut mood = self.log_access(py, &mut served, &told, &passage);
+        mood = mood.and(self.hand_back(py, reactor, served));
+        mood = mood.and(self.call_last_hook(py, &told));
+        drop(told);
+        self.bridge.release(py);
         self.slot.end();
         mood
     }
 
+    /// Errors: what the hook raised, or what it made of the request is none.
+    fn call_first_hook(&self, py: Python<'_>, opened: &Opened<'_>) -> PyResult<()> {
+        let (Some(hook), Some(request)) = (&self.hooks.pre_request, &opened.request) else { return Ok(()) };
+        let original = Original::of(request)?;
+        hook.call1(py, (&self.hooks.worker, request))?;
+        self.bridge.heed(py, opened, &original)
+    }
+
     /// At `max_requests` the worker asks for its replacement and serves on until that is ready.
     fn count(&mut self, py: Python<'_>) {
-        self.served += 1;
-        if Some(self.served) == self.max_requests {
+        self.slot.count();
+        if Some(self.slot.counted()) == self.max_requests {
             self.journal.info(py, "Autorestarting worker after current request.");
             self.slot.retire();
         }
@@ -80,9 +138,7 @@ impl Server {
         let Served { exchange, outcome, code, error, missing, dropped_body, .. } = served;
         let mut mood = Mood::Fine;
         if let Some(error) = error {
-            if error.is_instance_of::<PySystemExit>(py) {
-                mood = Mood::Exit;
-            }
+            mood = Mood::after(py, &error);
             self.journal.application_failed(py, &exchange, error);
         }
         if missing > 0 {
@@ -107,72 +163,26 @@ impl Server {
         mood
     }
 
-    fn log_access(&mut self, py: Python<'_>, served: &Served, started: u64) {
-        let Some(access) = &mut self.access else { return };
-        let variable = |name: &str| environ_variable(served.environ.as_ref()?.bind(py), name);
-        let bridge = &self.bridge;
-        access.add(Record {
-            request: Some(&served.exchange.request),
-            peer: served.exchange.peer(),
-            code: served.code,
-            sent: served.sent,
-            took: clock::monotonic() - started,
-            time: "",
-            process: self.process,
-            response_header: &|name| bridge.response_field(name.as_bytes()),
-            variable: &variable,
+    /// What the logger and the hook behind the request will want.
+    fn told(&self, py: Python<'_>, served: &mut Served) -> Told {
+        let wanted =
+            self.hooks.post_request.is_some() || self.access.as_ref().is_some_and(AccessLog::is_python);
+        let response = if wanted { self.bridge.response(py, served) } else { Ok(None) };
+        let response = response.unwrap_or_else(|error| {
+            error.write_unraisable(py, None);
+            None
         });
+        Told { request: served.request.take(), environ: served.environ.take(), response }
     }
 
-    /// Logs what happened in the loop. A refused request has a line in the access log too.
-    pub fn log_notices(&mut self, py: Python<'_>, reactor: &mut Reactor) {
-        if !reactor.has_notices() {
-            return;
-        }
-        for notice in reactor.take_notices() {
-            self.journal.notice(py, &notice);
-            if let Notice::Refused { peer, refusal, request, .. } = &notice {
-                self.log_refused(*peer, refusal.status(), request.as_deref());
-            }
-        }
+    fn call_last_hook(&self, py: Python<'_>, told: &Told) -> Mood {
+        let Some(request) = &told.request else { return Mood::Fine };
+        // As in Gunicorn there is no response where there is no environ.
+        let response = told.response.as_ref().filter(|_| told.environ.is_some());
+        let called = self.hooks.post_request(py, request, told.environ.as_ref(), response);
+        let Err(error) = called else { return Mood::Fine };
+        let mood = Mood::after(py, &error);
+        self.journal.hook_failed(py, error);
+        mood
     }
-
-    fn log_refused(&mut self, peer: Option<std::net::SocketAddr>, code: u16, request: Option<&Request>) {
-        let Some(access) = &mut self.access else { return };
-        access.add(Record {
-            request,
-            peer,
-            code,
-            sent: 0,
-            took: 0,
-            time: "",
-            process: self.process,
-            response_header: &|_| None,
-            variable: &|_| None,
-        });
-    }
-
-    /// Writes what is waiting for the access log. To be called before the loop sleeps.
-    pub fn write_logs(&mut self) {
-        if let Some(access) = &mut self.access {
-            access.write();
-        }
-    }
-
-    /// Log files may have been reopened.
-    pub fn reopen_logs(&mut self, py: Python<'_>) -> PyResult<()> {
-        match &mut self.access {
-            Some(access) => access.reopen(self.journal.logger(py)),
-            None => Ok(()),
-        }
-    }
-}
-
-/// A variable of an environ as text, by its name in any case.
-fn environ_variable(environ: &Bound<'_, PyDict>, name: &str) -> Option<Vec<u8>> {
-    let is_wanted = |key: &Bound<'_, PyAny>| {
-        key.cast::<PyString>().is_ok_and(|key| key.to_string_lossy().eq_ignore_ascii_case(name))
-    };
-    let (_, value) = environ.iter().find(|(key, _)| is_wanted(key))?;
-    Some(value.str().ok()?.to_string_lossy().into_owned().into_bytes())
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use pyo3::prelude::*;
 
+use super::hooks::Hooks;
 use crate::net::Listener;
 use crate::reactor::ReactorSettings;
 use crate::scoreboard::Slot;
@@ -47,6 +48,12 @@ pub struct Setup {
     pub max_requests: Option<u64>,
     /// `graceful_timeout` in nanoseconds.
     pub graceful_timeout: u64,
-    /// `access_log_format`, if there is an access log.
-    pub access_log_format: Option<String>,
+    /// `access_log_format`
+    pub access_log_format: String,
+    /// `notify()` is somebody's own: called at each turn of the loop, at least every so many nanoseconds.
+    pub notify_every: Option<u64>,
+    /// The hooks around requests.
+    pub hooks: Arc<Hooks>,
+    /// The configuration, which the objects for hooks and loggers refer to.
+    pub cfg: Py<PyAny>,
 }

@@ -6,11 +6,14 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
 use super::abort::Abort;
+use super::amend::{Original, amend};
+use super::ended::Ended;
 use super::environ::{Environs, ListenerName, ServerFacts};
 use super::ffi;
 use super::file_wrapper::FileWrapper;
 use super::input::Input;
-use super::responder::{Ended, Responder};
+use super::objects::Objects;
+use super::responder::Responder;
 use super::response::Flaw;
 use super::sendfile::Sendable;
 use super::socket::ClientSocket;
@@ -26,10 +29,40 @@ pub struct Bridge {
     /// `sendfile`
     sendfile: bool,
     callables: Callables,
-    /// The responder of the request served last, if the application keeps it.
-    kept: Option<Py<Responder>>,
+    /// The `Server` field of responses.
+    server: Vec<u8>,
     /// Whether [`Served::environ`] is wanted: an access log format names a variable of it.
     pub keep_environ: bool,
+    /// Makes [`Served::request`], if hooks or the logger want it. They get the environ as well.
+    pub objects: Option<Objects>,
+}
+
+/// A request on its way to the application.
+pub struct Opened<'py> {
+    /// The request for hooks, if the bridge makes any.
+    pub request: Option<Bound<'py, PyAny>>,
+    stage: Stage<'py>,
+}
+
+enum Stage<'py> {
+    /// The responder holds the exchange.
+    Ready(Bound<'py, PyDict>),
+    /// There is no environ for it, or an object for it could not be made.
+    Failed(Exchange, Abort),
+}
+
+impl<'py> Opened<'py> {
+    /// The environ, if one could be made.
+    pub fn environ(&self) -> Option<&Bound<'py, PyDict>> {
+        match &self.stage {
+            Stage::Ready(environ) => Some(environ),
+            Stage::Failed(..) => None,
+        }
+    }
+
+    fn failed(request: Option<Bound<'py, PyAny>>, exchange: Exchange, abort: Abort) -> Self {
+        Self { request, stage: Stage::Failed(exchange, abort) }
+    }
 }
 
 /// A request that has been served, one way or another. The exchange goes back to the reactor.
@@ -48,8 +81,14 @@ pub struct Served {
     pub missing: u64,
     /// The application yielded bytes where no body may be.
     pub dropped_body: bool,
-    /// The environ, if the bridge was told to keep it.
+    /// The environ, if the bridge was told to keep it and one could be made.
     pub environ: Option<Py<PyDict>>,
+    /// The request for hooks, if the bridge makes any.
+    pub request: Option<Py<PyAny>>,
+    /// Whether the head of the application's response is out.
+    pub head_sent: bool,
+    /// Whether its body was sent in chunks.
+    pub chunked: bool,
 }
 
 /// What becomes of the connection.
@@ -73,46 +112,100 @@ impl Bridge {
         sendfile: bool,
     ) -> PyResult<Self> {
         let environs = Environs::new(py, facts, listeners)?;
-        let callables = Callables::new(py, &environs)?;
+        let callables = Callables::new(py, &environs, &facts.server)?;
         Ok(Self {
             application,
             environs,
             date: DateCache::default(),
             sendfile,
             callables,
-            kept: None,
+            server: facts.server.clone(),
             keep_environ: false,
+            objects: None,
         })
     }
 
-    /// Serves one request from its environ to the end of its response.
-    pub fn serve(&mut self, py: Python<'_>, mut exchange: Exchange) -> Served {
+    /// Makes what the application is called with.
+    pub fn open<'py>(&mut self, py: Python<'py>, mut exchange: Exchange) -> Opened<'py> {
+        let responder = &self.callables.responder;
+        let input = match Input::new(py, &mut exchange.request, responder) {
+            Ok(input) => input,
+            Err(error) => return Opened::failed(None, exchange, error.into()),
+        };
+        let mut request = None;
+        if let Some(objects) = &self.objects {
+            match objects.request(py, &exchange, input.as_ref()) {
+                Ok(made) => request = Some(made),
+                Err(error) => return Opened::failed(None, exchange, error.into()),
+            }
+        }
         let environ = match self.environs.build(py, &exchange) {
             Ok(environ) => environ,
-            Err(refusal) => return refused(exchange, refusal),
+            Err(refusal) => return Opened::failed(request, exchange, Abort::Request(refusal)),
         };
-        let kept = self.keep_environ.then(|| environ.clone().unbind());
-        let responder = self.callables.responder.clone_ref(py);
-        let input = Input::new(py, &mut exchange.request, &responder);
-        responder.get().install(exchange, self.date.text());
-        let result = input.map_err(Abort::App).and_then(|input| {
-            if let Some(input) = input {
-                environ.set_item(intern!(py, "wsgi.input"), input)?;
-            }
-            self.run(responder.bind(py), environ)
-        });
-        let ended = responder.get().remove(py);
-        drop(responder);
-        match self.callables.renew_if_kept(py, &self.environs) {
-            Ok(kept) => self.kept = kept,
-            Err(error) => error.write_unraisable(py, None),
+        if let Some(input) = input {
+            ffi::set(&environ, intern!(py, "wsgi.input"), input.bind(py).as_any());
         }
-        Served { environ: kept, ..conclude(py, ended, result) }
+        responder.get().install(exchange, self.date.text());
+        Opened { request, stage: Stage::Ready(environ) }
+    }
+
+    /// Calls the application and sends its response.
+    pub fn call(&mut self, py: Python<'_>, opened: Opened<'_>) -> Served {
+        let request = opened.request.map(Bound::unbind);
+        let environ = match opened.stage {
+            Stage::Ready(environ) => environ,
+            Stage::Failed(exchange, abort) => return self.failed(py, exchange, abort, request),
+        };
+        let kept = (self.keep_environ || self.objects.is_some()).then(|| environ.clone().unbind());
+        let responder = self.callables.responder.clone_ref(py);
+        let result = self.run(responder.bind(py), environ);
+        let ended = responder.get().remove(py);
+        Served { environ: kept, request, ..conclude(py, ended, result) }
+    }
+
+    /// Does what a hook has asked for by changing the request. `original`: the request as it was before.
+    pub fn heed(&self, py: Python<'_>, opened: &Opened<'_>, original: &Original<'_>) -> PyResult<()> {
+        let (Some(request), Stage::Ready(environ)) = (&opened.request, &opened.stage) else { return Ok(()) };
+        if request.getattr(intern!(py, "must_close"))?.is_truthy()? {
+            self.callables.responder.get().force_close(py);
+        }
+        if original.differs(request)? { amend(environ, request) } else { Ok(()) }
+    }
+
+    /// Leaves the application out: what it should have been called for has failed with `error`.
+    pub fn fail(&mut self, py: Python<'_>, opened: Opened<'_>, error: PyErr) -> Served {
+        let request = opened.request.map(Bound::unbind);
+        let exchange = match opened.stage {
+            Stage::Failed(exchange, _) => exchange,
+            Stage::Ready(_) => self.callables.responder.get().remove(py).exchange,
+        };
+        self.failed(py, exchange, Abort::App(error), request)
+    }
+
+    fn failed(&self, py: Python<'_>, exchange: Exchange, abort: Abort, request: Option<Py<PyAny>>) -> Served {
+        self.callables.responder.get().forget();
+        Served { request, ..conclude(py, Ended::unanswered(exchange), Err(abort)) }
+    }
+
+    /// The response served last, as hooks and loggers get it; `None` if the bridge makes no objects.
+    pub fn response(&self, py: Python<'_>, served: &Served) -> PyResult<Option<Py<PyAny>>> {
+        let Some(objects) = &self.objects else { return Ok(None) };
+        let declared = self.callables.responder.get().declared();
+        objects.response(py, served, &declared).map(Some)
+    }
+
+    /// To be called when nobody needs anything of the request served last any more: makes sure that the next one
+    /// shares nothing with an application that keeps something of it.
+    pub fn release(&mut self, py: Python<'_>) {
+        if let Err(error) = self.callables.renew_if_kept(py, &self.environs, &self.server) {
+            error.write_unraisable(py, None);
+        }
     }
 
     /// The value of a header that the application set in the response served last.
     pub fn response_field(&self, name: &[u8]) -> Option<Vec<u8>> {
-        self.kept.as_ref().unwrap_or(&self.callables.responder).get().field(name)
+        self.callables.responder.get().field(name)
     }
 
     fn run(
@@ -209,12 +302,6 @@ fn close(iterable: &Bound<'_, PyAny>) -> PyResult<()> {
     }
 }
 
-fn refused(exchange: Exchange, refusal: Refusal) -> Served {
-    let code = refusal.status();
-    let outcome = Outcome::Refused(refusal);
-    Served { exchange, outcome, code, sent: 0, error: None, missing: 0, dropped_body: false, environ: None }
-}
-
 fn conclude(py: Python<'_>, ended: Ended, result: Result<(End, Option<Flaw>), Abort>) -> Served {
     let mut served = Served {
         exchange: ended.exchange,
@@ -226,6 +313,9 @@ fn conclude(py: Python<'_>, ended: Ended, result: Result<(End, Option<Flaw>), Ab
         missing: 0,
         dropped_body: ended.dropped_body,
         environ: None,
+        request: None,
+        head_sent: ended.head_sent,
+        chunked: ended.chunked,
     };
     // An OSError that came through the application may be what we raised in it ourselves.
     let abort = match (result, ended.fault) {
@@ -273,8 +363,8 @@ struct Callables {
 }
 
 impl Callables {
-    fn new(py: Python<'_>, environs: &Environs) -> PyResult<Self> {
-        let responder = Responder::new(py)?;
+    fn new(py: Python<'_>, environs: &Environs, server: &[u8]) -> PyResult<Self> {
+        let responder = Responder::new(py, server)?;
         let mut callables = Self {
             start_response: responder.getattr(py, "start_response")?,
             early_hints: responder.getattr(py, "early_hints")?,
@@ -298,13 +388,12 @@ impl Callables {
         ]
     }
 
-    /// Makes new ones if the application keeps any, and gives the old responder.
-    fn renew_if_kept(&mut self, py: Python<'_>, environs: &Environs) -> PyResult<Option<Py<Responder>>> {
-        if self.references(py) == self.unshared && !self.socket.get().is_touched() {
-            return Ok(None);
+    /// Makes new ones if the application keeps any.
+    fn renew_if_kept(&mut self, py: Python<'_>, environs: &Environs, server: &[u8]) -> PyResult<()> {
+        if self.references(py) != self.unshared || self.socket.get().is_touched() {
+            let old = std::mem::replace(self, Self::new(py, environs, server)?);
+            old.responder.get().retire();
         }
-        let old = std::mem::replace(self, Self::new(py, environs)?);
-        old.responder.get().retire();
-        Ok(Some(old.responder))
+        Ok(())
     }
 }

@@ -1,12 +1,15 @@
 //! The bridge between HTTP and a WSGI application (PEP 3333): one exchange in, one served response out.
 
 mod abort;
+mod amend;
 mod call;
+mod ended;
 mod environ;
 mod ffi;
 mod file_wrapper;
 mod header_names;
 mod input;
+mod objects;
 mod os_error;
 mod peer_names;
 mod responder;
@@ -15,10 +18,12 @@ mod sendfile;
 mod socket;
 mod start_response;
 
-pub use call::{Bridge, Outcome, Served};
+pub use amend::Original;
+pub use call::{Bridge, Opened, Outcome, Served};
 pub use environ::{ListenerName, ServerFacts};
 pub use file_wrapper::FileWrapper;
 pub use input::Input;
+pub use objects::{Objects, request_attributes};
 pub use os_error::os_error;
 pub use responder::Responder;
 pub use socket::ClientSocket;

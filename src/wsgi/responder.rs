@@ -9,6 +9,7 @@ use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyTuple};
 
 use super::abort::Abort;
+use super::ended::Ended;
 use super::ffi;
 use super::os_error::os_error;
 use super::response::{Flaw, Response, Scratch};
@@ -41,30 +42,15 @@ struct Live {
     fault: Option<Abort>,
 }
 
-/// What a response came to.
-pub struct Ended {
-    /// The request and its connection.
-    pub exchange: Exchange,
-    /// Whether the head is out.
-    pub head_sent: bool,
-    /// The status code; 0 when `start_response` was not called.
-    pub code: u16,
-    /// Body bytes.
-    pub sent: u64,
-    /// The application yielded bytes where no body may be.
-    pub dropped_body: bool,
-    /// The application may have used the client's socket itself.
-    pub handed_over: bool,
-    /// What happened to the client meanwhile.
-    pub fault: Option<Abort>,
-}
-
 impl Responder {
-    /// A responder without a response.
-    pub fn new(py: Python<'_>) -> PyResult<Py<Self>> {
+    /// A responder without a response. `server` is the `Server` field of its responses, checked.
+    pub fn new(py: Python<'_>, server: &[u8]) -> PyResult<Py<Self>> {
         let this = Py::new(py, Self { live: Mutex::default(), returned: Condvar::new() })?;
         let write = this.bind(py).getattr("write")?.unbind();
-        this.get().lock().write = Some(write);
+        let mut live = this.get().lock();
+        live.write = Some(write);
+        live.scratch.server = server.to_vec();
+        drop(live);
         Ok(this)
     }
 
@@ -100,6 +86,7 @@ impl Responder {
             sent: response.sent(),
             dropped_body: response.dropped_body(),
             handed_over: response.exchange().is_handed_over(),
+            chunked: response.is_chunked(),
             fault: live.fault.take(),
             exchange: response.into_exchange(),
         }
@@ -113,6 +100,23 @@ impl Responder {
             let (field, value) = line.split_at(memchr::memchr(b':', line)?);
             field.eq_ignore_ascii_case(name).then(|| value[2..].to_vec())
         })
+    }
+
+    /// What the application declared of the response that was served last.
+    pub fn declared(&self) -> Declared {
+        self.lock().declared.clone()
+    }
+
+    /// Nothing was declared for the request served last.
+    pub fn forget(&self) {
+        self.lock().declared.clear();
+    }
+
+    /// The connection ends with this response.
+    pub fn force_close(&self, py: Python<'_>) {
+        if let Some(response) = &mut self.settled(py).response {
+            response.force_close();
+        }
     }
 
     /// Sends a block of the body.

@@ -33,6 +33,7 @@ pub struct Response {
     exchange: Exchange,
     stage: Stage,
     close: bool,
+    chunked: bool,
     /// Body bytes handed to the connection, for the access log.
     sent: u64,
     /// The application yielded a body where none may be.
@@ -49,9 +50,11 @@ pub enum Flaw {
 /// A block of at most so many bytes goes out in one piece with what stands before it.
 const JOINED: usize = 2048;
 
-/// Buffers that outlive a response.
+/// What outlives a response.
 #[derive(Default)]
 pub struct Scratch {
+    /// The `Server` field's value; no field if it is empty.
+    pub server: Vec<u8>,
     /// Where the head is put together.
     head: Vec<u8>,
 }
@@ -59,7 +62,14 @@ pub struct Scratch {
 impl Response {
     /// A response to the request of `exchange`.
     pub fn new(exchange: Exchange) -> Self {
-        Self { exchange, stage: Stage::Undeclared, close: false, sent: 0, dropped_body: false }
+        Self {
+            exchange,
+            stage: Stage::Undeclared,
+            close: false,
+            chunked: false,
+            sent: 0,
+            dropped_body: false,
+        }
     }
 
     /// The exchange, to read what was asked.
@@ -96,6 +106,16 @@ impl Response {
     /// Whether the application yielded bytes that a response of this kind cannot have.
     pub fn dropped_body(&self) -> bool {
         self.dropped_body
+    }
+
+    /// Whether the body goes out in chunks; false before the head is out.
+    pub fn is_chunked(&self) -> bool {
+        self.chunked
+    }
+
+    /// The connection ends with this response.
+    pub fn force_close(&mut self) {
+        self.close = true;
     }
 
     /// The application goes on with the socket: for the server the connection ends with this response.
@@ -230,6 +250,7 @@ impl Response {
             return framing;
         }
         let framing = self.framing(declared);
+        self.chunked = framing == Framing::Chunked;
         self.close |= declared.close
             || declared.upgrade
             || framing == Framing::UntilClose
@@ -243,9 +264,10 @@ impl Response {
         let head = ResponseHead {
             minor: self.exchange.response_minor(),
             status: &declared.status,
+            server: &scratch.server,
             date,
             connection,
-            chunked: framing == Framing::Chunked,
+            chunked: self.chunked,
             fields: tunnel.as_deref().unwrap_or(&declared.fields),
         };
         head.encode(&mut scratch.head);

@@ -9,7 +9,7 @@ use crate::proto::http1::encode;
 use crate::proto::http1::fields::{is_field_value, is_status, is_token, trim};
 
 /// Status and header fields, ready to be sent.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Declared {
     /// `200 OK`
     pub status: Vec<u8>,
@@ -89,10 +89,7 @@ impl Declared {
     fn add_pair(&mut self, pair: &Bound<'_, PyAny>) -> PyResult<()> {
         let (name, value) = two_of(pair)?;
         let (name, value) = (string(&name)?, string(&value)?);
-        let bytes = (ffi::latin1(name).filter(|name| is_token(name)), ffi::latin1(value).map(trim));
-        let (Some(name), Some(value)) = (bytes.0, bytes.1.filter(|value| is_field_value(value))) else {
-            return Err(invalid_header(name));
-        };
+        let (name, value) = sendable(name, value)?;
         self.add(name, value)
     }
 
@@ -131,10 +128,8 @@ pub fn encode_hints(headers: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     for pair in headers.try_iter()? {
         let (name, value) = two_of(&pair?)?;
         let (name, value) = (as_string(name)?, as_string(value)?);
-        match (ffi::latin1(&name), ffi::latin1(&value).map(trim)) {
-            (Some(n), Some(v)) if is_token(n) && is_field_value(v) => encode::field(&mut fields, n, v),
-            _ => return Err(invalid_header(&name)),
-        }
+        let (name, value) = sendable(&name, &value)?;
+        encode::field(&mut fields, name, value);
     }
     Ok(fields)
 }
@@ -167,8 +162,25 @@ fn string<'a, 'py>(value: &'a Bound<'py, PyAny>) -> PyResult<&'a Bound<'py, PySt
     }
 }
 
-fn invalid_header(name: &Bound<'_, PyString>) -> PyErr {
-    PyValueError::new_err(format!("Invalid response header: {:?}", name.to_string_lossy()))
+/// A field as it is sent. Errors: `InvalidResponseHeaderName`, `InvalidResponseHeader`, of `rgunicorn.http.errors`.
+fn sendable<'a>(
+    name: &'a Bound<'_, PyString>,
+    value: &'a Bound<'_, PyString>,
+) -> PyResult<(&'a [u8], &'a [u8])> {
+    let Some(bytes) = ffi::latin1(name).filter(|name| is_token(name)) else {
+        return Err(invalid_header("InvalidResponseHeaderName", name));
+    };
+    let value = ffi::latin1(value).map(trim).filter(|value| is_field_value(value));
+    value.map(|value| (bytes, value)).ok_or_else(|| invalid_header("InvalidResponseHeader", name))
+}
+
+/// Names the header; its value may be a secret.
+fn invalid_header(class: &str, name: &Bound<'_, PyString>) -> PyErr {
+    let made = (|| {
+        let class = name.py().import("rgunicorn.http.errors")?.getattr(class)?;
+        class.call1((name.repr()?,))
+    })();
+    made.map_or_else(|error| error, PyErr::from_value)
 }
 
 enum Special {

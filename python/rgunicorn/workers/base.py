@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import fcntl
+import contextlib
 import os
 import random
 import signal
 import sys
 import time
-from types import FrameType
+import traceback
+from datetime import datetime
+from types import FrameType, SimpleNamespace
 from typing import Any, ClassVar
 
-from rgunicorn import _native
+from rgunicorn import _native, reloader, util
+from rgunicorn._refusals import refusal
+from rgunicorn.http.wsgi import error_environ
+from rgunicorn.workers.workertmp import WorkerTmp
 
 
 class Worker:
@@ -44,6 +49,8 @@ class Worker:
         self.pid: int | str = "[booting]"
         self.ppid = ppid
         self.sockets = sockets
+        #: Those of them that are this worker's alone (`reuse_port`).
+        self.own_sockets: list[Any] = []
         self.app = app
         self.timeout = timeout
         self.cfg = cfg
@@ -55,7 +62,9 @@ class Worker:
         self.max_requests = sys.maxsize
         if cfg.max_requests > 0:
             self.max_requests = cfg.max_requests + random.randint(0, cfg.max_requests_jitter)
+        self.reloader: reloader.ReloaderBase | None = None
         self.PIPE: tuple[int, ...] = ()
+        self.tmp = WorkerTmp(cfg)
         self.wait_fds: list[Any] = []
         self.wsgi: Any = None
         self._quitting = False
@@ -65,8 +74,7 @@ class Worker:
 
     def notify(self) -> None:
         """Tells the arbiter that the worker lives; from then on repeat it within `cfg.timeout` seconds."""
-        if self.slot is not None:
-            self.slot.beat()
+        self.tmp.notify()
 
     def run(self) -> None:
         """Serves until `alive` is false."""
@@ -75,20 +83,25 @@ class Worker:
     def init_process(self) -> None:
         """Prepares the process, loads the application and runs. Whoever overrides it calls this last."""
         os.environ.update(self.cfg.env)
-        random.seed()
+        util.set_owner_process(self.cfg.uid, self.cfg.gid, initgroups=self.cfg.initgroups)
+        util.seed()
         self.PIPE = os.pipe()
         for end in self.PIPE:
             os.set_blocking(end, False)
-            _close_on_exec(end)
+            util.close_on_exec(end)
         for listener in self.sockets:
-            _close_on_exec(listener.fileno())
+            util.close_on_exec(listener.fileno())
         self.wait_fds = [*self.sockets, self.PIPE[0]]
         self.log.close_on_exec()
         # A signal that comes between the reset and the new handlers waits for these.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, self.SIGNALS)
         self.init_signals()
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if self.cfg.reload:
+            self.reloader = self._make_reloader()
         self.load_wsgi()
+        if self.reloader is not None:
+            self.reloader.start()
         self.cfg.post_worker_init(self)
         self.booted = True
         if self.slot is not None:
@@ -96,8 +109,43 @@ class Worker:
         self.run()
 
     def load_wsgi(self) -> None:
-        """Imports the application."""
-        self.wsgi = self.app.wsgi()
+        """Imports the application. With `reload` a report stands in for one that fails."""
+        try:
+            self.wsgi = self.app.wsgi()
+        except Exception as error:
+            # Other errors than those of syntax may be the surroundings': a server that cannot start says so.
+            is_replacement = self.age > self.cfg.workers
+            if self.reloader is None or not (isinstance(error, SyntaxError) or is_replacement):
+                raise
+            self.log.exception("%s", error)
+            for path in reloader.files_of(error):
+                self.reloader.add_extra_file(path)
+            self.wsgi = util.make_fail_app(traceback.format_exc())
+
+    def _make_reloader(self) -> reloader.ReloaderBase:
+        self.log.warning("Reloader is on. Use in development only!")
+        if self.cfg.preload_app:
+            self.log.warning(
+                "preload_app is on, too: changes to the application need a restart of the server."
+            )
+        engine = reloader.reloader_engines[self.cfg.reload_engine]
+        return engine(extra_files=self.cfg.reload_extra_files, callback=self._reload)
+
+    def _reload(self, path: str) -> None:
+        """A file has changed: the worker leaves, another one takes its place."""
+        self.log.info("Worker reloading: %s modified", path)
+        if self.slot is not None:
+            # The replacement is started now, and whatever this worker's class makes of `alive`, it gets TERM.
+            self.slot.retire()
+        try:
+            # Before the main thread may end the process.
+            self.cfg.worker_int(self)
+        finally:
+            self.alive = False
+            with contextlib.suppress(BlockingIOError):
+                os.write(self.PIPE[1], b"1")
+        # Ends the thread that watches.
+        sys.exit(0)
 
     def init_signals(self) -> None:
         """Installs the handlers; each signal also puts a byte into `PIPE`, which wakes whoever polls it."""
@@ -120,8 +168,10 @@ class Worker:
         self.log.reopen_files()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """TERM: finishes what runs, then leaves."""
+        """TERM: finishes what runs, then leaves. QUIT is quick even for worker classes that bring it here."""
         self.alive = False
+        if sig == signal.SIGQUIT:
+            self.handle_quit(sig, frame)
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
         """INT and QUIT: leaves at once."""
@@ -141,10 +191,29 @@ class Worker:
         self.cfg.worker_abort(self)
         sys.exit(1)
 
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """Answers a request that cannot be served, and logs why; for worker classes that read them in Python.
+
+        `req` is None if nothing could be understood. `client` is the socket, `addr` what `accept` gives.
+        """
+        started = datetime.now()
+        answer = refusal(exc)
+        if answer.clients_fault:
+            host = addr[0] if isinstance(addr, tuple) else ""
+            self.log.warning("Invalid request from ip=%s: %s", host, exc)
+        elif hasattr(req, "uri"):
+            self.log.exception("Error handling request %s %s", req.method, req.uri, exc_info=exc)
+        else:
+            self.log.exception("Error handling request (no URI read)", exc_info=exc)
+        if req is not None:
+            response = SimpleNamespace(status=f"{answer.status} {answer.reason}", headers=[], sent=0)
+            environ = error_environ(req, self.cfg)
+            self.log.access(response, req, environ, datetime.now() - started)
+        try:
+            util.write_error(client, answer.status, answer.reason, answer.text)
+        except OSError:
+            self.log.debug("Failed to send error message.")
+
     def handle_winch(self, sig: int, frame: FrameType | None) -> None:
         """WINCH: a terminal that was resized is no reason to do anything."""
         self.log.debug("worker: SIGWINCH ignored.")
-
-
-def _close_on_exec(fd: int) -> None:
-    fcntl.fcntl(fd, fcntl.F_SETFD, fcntl.fcntl(fd, fcntl.F_GETFD) | fcntl.FD_CLOEXEC)

@@ -40,8 +40,15 @@ impl Plan {
         actions
     }
 
-    /// INT or QUIT during a stop.
-    pub(super) fn hurry(&mut self, now: Time) -> Vec<Action> {
+    /// A signal during a stop: INT and QUIT make it quick.
+    pub(super) fn in_stop(&mut self, signal: Signal, now: Time) -> Vec<Action> {
+        match signal {
+            Signal::SIGINT | Signal::SIGQUIT => self.hurry(now),
+            _ => Vec::new(),
+        }
+    }
+
+    fn hurry(&mut self, now: Time) -> Vec<Action> {
         let Course::Stop(stop) = &mut self.course else { return Vec::new() };
         stop.until = stop.until.min(now + QUICK_GRACE);
         if std::mem::replace(&mut stop.quick, true) {

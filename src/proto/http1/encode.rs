@@ -20,6 +20,8 @@ pub struct ResponseHead<'a> {
     pub minor: u8,
     /// Code and reason: `200 OK`.
     pub status: &'a [u8],
+    /// The `Server` field's value; no field if it is empty.
+    pub server: &'a [u8],
     /// An IMF-fixdate, from [`date`].
     pub date: &'a [u8; 29],
     /// The `Connection` field.
@@ -40,7 +42,11 @@ impl ResponseHead<'_> {
             // The space stands even where there is no reason phrase (RFC 9112, section 4).
             out.push(b' ');
         }
-        out.extend_from_slice(b"\r\nServer: rgunicorn\r\nDate: ");
+        if !self.server.is_empty() {
+            out.extend_from_slice(b"\r\nServer: ");
+            out.extend_from_slice(self.server);
+        }
+        out.extend_from_slice(b"\r\nDate: ");
         out.extend_from_slice(self.date);
         out.extend_from_slice(match self.connection {
             Connection::KeepAlive => b"\r\nConnection: keep-alive\r\n".as_slice(),
@@ -122,6 +128,7 @@ mod tests {
         let head = ResponseHead {
             minor: 1,
             status: b"200 OK",
+            server: b"rgunicorn",
             date: &date(784_111_777),
             connection: Connection::KeepAlive,
             chunked: true,

@@ -1,7 +1,7 @@
 //! The loop on a Unix socket: what a client sends becomes exchanges, and what becomes of its connection.
 
 use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -45,7 +45,8 @@ impl Service {
     fn new(settings: ReactorSettings) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("socket");
-        let listener = Listener::unix(&path, 16, 0).expect("a listener");
+        let listener = UnixListener::bind(&path).expect("a listener");
+        let listener = Listener::adopt(listener.into()).expect("a listener");
         let reactor = Reactor::new(settings, vec![listener], Arc::default()).expect("a reactor");
         Self { reactor, path, _directory: directory }
     }
@@ -297,7 +298,10 @@ fn a_reader_that_takes_nothing_is_dropped() {
     exchange.send(b"", &[0; 3_000_000], b"", false, || Box::new(vec![0; 3_000_000])).expect("it is there");
     service.reactor.finish(exchange, End::Keep);
     service.serve_until_left(0);
-    assert!(matches!(service.reactor.take_notices()[..], [Notice::Silent(None, Wait::Send)]));
+    assert!(matches!(
+        service.reactor.take_notices()[..],
+        [Notice::Silent { peer: None, wait: Wait::Send, request: None }]
+    ));
 }
 
 #[test]
