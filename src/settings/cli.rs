@@ -10,8 +10,8 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, ColorChoice, Command};
 
 use super::setting::{Setting, Takes};
-use super::value::{Literal, Raw, quote};
-use super::{abbreviation, extras, integer, mistake};
+use super::value::{Raw, quote};
+use super::{abbreviation, extras, help, integer, mistake};
 
 /// The clap name of what is not an option; no setting is called so.
 const POSITIONALS: &str = "args";
@@ -108,10 +108,8 @@ pub fn command(program: Program<'_>) -> Command {
         .version(concat!("(version ", env!("CARGO_PKG_VERSION"), ")"))
         .about("Serves a WSGI application with worker processes forked in advance.")
         .override_usage(program.usage.to_owned())
-        .help_template("usage: {usage}\n\n{all-args}\n{after-help}")
-        .after_help(extras::HELP)
+        .override_help(help::text(program))
         .color(ColorChoice::Never)
-        .next_line_help(true)
         .args_override_self(true)
         .disable_help_flag(true)
         .disable_version_flag(true)
@@ -136,7 +134,7 @@ pub fn command(program: Program<'_>) -> Command {
 }
 
 fn option(setting: &'static Setting) -> Arg {
-    let arg = Arg::new(setting.name).help(help(setting)).help_heading(setting.section.title());
+    let arg = Arg::new(setting.name).help(help::summary(setting)).help_heading(setting.section.title());
     let arg = setting.flags.iter().fold(arg, |arg, flag| spelled(arg, flag));
     match setting.takes {
         Takes::Nowhere | Takes::Nothing { stores: true } => arg.action(ArgAction::SetTrue),
@@ -158,14 +156,6 @@ fn spelled(arg: Arg, flag: &'static str) -> Arg {
         Some(long) if arg.get_long().is_none() => arg.long(long),
         Some(long) => arg.visible_alias(long),
         None => arg.short(flag.chars().nth(1)),
-    }
-}
-
-fn help(setting: &Setting) -> String {
-    match setting.default {
-        Literal::None | Literal::List([]) | Literal::Text("") => setting.summary().to_owned(),
-        Literal::List(items) => format!("{} [{}]", setting.summary(), items.join(", ")),
-        default => format!("{} [{default}]", setting.summary()),
     }
 }
 

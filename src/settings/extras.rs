@@ -10,14 +10,6 @@ use clap_complete::Shell;
 use super::cli::{Program, command};
 use super::value::quote;
 
-/// The end of the help.
-pub(super) const HELP: &str = "As the first argument:
-      --completions <SHELL>
-          Print completions for bash, zsh or fish and exit.
-      --man
-          Print the manual page and exit.
-";
-
 /// The text that the arguments ask for, if they ask for one of these; `Err` is what is wrong with them.
 pub(super) fn answer(program: Program<'_>, arguments: &[OsString]) -> Option<Result<String, String>> {
     let mut words = arguments.iter().map(|argument| argument.to_string_lossy());

@@ -470,4 +470,6 @@ fn help_and_version_are_answers() {
         }
     }
     assert!(help.contains("Slow Clients:"), "{help}");
+    assert!(help.contains("\n  --error-logfile, --log-file <FILE>\n"), "{help}");
+    assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
 }
