@@ -7,7 +7,7 @@
 use std::ffi::OsString;
 
 use clap::parser::ValueSource;
-use clap::{Arg, ArgAction, ArgMatches, ColorChoice, Command};
+use clap::{Arg, ArgAction, ArgMatches, ColorChoice, Command, ValueHint};
 
 use super::setting::{Setting, Takes};
 use super::value::{Raw, quote};
@@ -109,6 +109,8 @@ pub fn command(program: Program<'_>) -> Command {
         .about("Serves a WSGI application with worker processes forked in advance.")
         .override_usage(program.usage.to_owned())
         .override_help(help::text(program))
+        // For the manual page.
+        .after_help(help::END.trim())
         .color(ColorChoice::Never)
         .args_override_self(true)
         .disable_help_flag(true)
@@ -146,7 +148,20 @@ fn option(setting: &'static Setting) -> Arg {
         | Takes::Whole(meta)
         | Takes::WholeOr(meta, _)
         | Takes::Mode(meta)
-        | Takes::Several(meta) => arg.action(ArgAction::Append).value_name(meta).allow_negative_numbers(true),
+        | Takes::Several(meta) => {
+            let arg = arg.action(ArgAction::Append).value_name(meta).allow_negative_numbers(true);
+            arg.value_hint(hint(meta))
+        }
+    }
+}
+
+/// What shells complete there.
+fn hint(meta: &str) -> ValueHint {
+    match meta {
+        "CONFIG" | "FILE" | "PATH" => ValueHint::FilePath,
+        "DIRECTORY" | "DIRECTORIES" => ValueHint::DirPath,
+        "USER" => ValueHint::Username,
+        _ => ValueHint::Other,
     }
 }
 

@@ -42,7 +42,7 @@ fn completions(shell: &str, program: Program<'_>) -> Result<String, String> {
 
 fn manual(program: Program<'_>) -> String {
     let mut text = Vec::new();
-    let page = clap_mangen::Man::new(command(program));
+    let page = clap_mangen::Man::new(command(program).version(env!("CARGO_PKG_VERSION")));
     // Writing to memory does not fail.
     _ = page.render(&mut text);
     String::from_utf8_lossy(&text).into_owned()

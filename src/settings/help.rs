@@ -23,7 +23,8 @@ Options:
           Show the version and exit.
 ";
 
-const END: &str = "
+/// What is no setting's, but the command's own.
+pub(super) const END: &str = "
 Alone on the command line:
   --completions <SHELL>
           Print completions for bash, zsh or fish and exit.

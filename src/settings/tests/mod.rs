@@ -454,6 +454,7 @@ fn completions_and_the_manual_are_answers() {
     assert!(mistake("--completions tcsh").contains("'tcsh' is not bash, zsh or fish"));
     let Err(End::Answer(page)) = parse("--man") else { panic!("no page") };
     assert!(page.contains(".TH rgunicorn 1"), "{page}");
+    assert!(page.contains("completions <SHELL>"), "{page}");
     // Only as the first word: behind another it is an option that does not exist.
     assert!(mistake("app --man").contains("unrecognized arguments: --man"));
 }
