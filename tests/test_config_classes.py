@@ -183,7 +183,7 @@ class Program(base.Application):
     def load(self):
         return print
 
-Program(prog="program").run()
+Program("%(prog)s [OPTIONS] TENANT", prog="program").run()
 """
 
 
@@ -205,6 +205,7 @@ def test_a_program_with_a_setting_of_its_own(tmp_path: Path) -> None:
     assert tenant(GUNICORN_CMD_ARGS="--tenant=variable") == "variable"
     assert tenant("--tenant", "option", GUNICORN_CMD_ARGS="--tenant=variable") == "option"
     done = project.run("--help", program=["program.py"])
+    assert done.stdout.startswith("usage: program [OPTIONS] TENANT\n")
     assert "--tenant <NAME>\n          Whose service it is." in done.stdout
 
 
@@ -255,6 +256,16 @@ def test_the_version_of_ssl_has_no_effect_which_is_said(capsys: pytest.CaptureFi
     assert capsys.readouterr().err == ""
     config.set("ssl_version", "TLSv1")
     assert "Warning: option `ssl_version` is deprecated and it is ignored." in capsys.readouterr().err
+
+
+def test_an_unset_hook_is_its_default() -> None:
+    config = Config()
+    for name, setting in config.settings.items():
+        if setting.spec.is_hook:
+            assert setting.value is setting.default, name
+    config.set("pre_request", lambda worker, req: None)
+    hook = config.settings["pre_request"]
+    assert hook.value is not hook.default
 
 
 def test_a_hook_for_requests_is_called_with_what_it_takes() -> None:

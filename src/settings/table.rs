@@ -1442,7 +1442,6 @@ In the environ such a header looks like one with a hyphen, so a client could pos
         kind: Kind::Count,
         default: Literal::Int(384),
         description: "The file mode of the control socket.",
-        missing: Some(Missing { part: "the control socket", when: When::Given, unless: Some("control_socket_disable") }),
         ..PLAIN
     },
     Setting {
