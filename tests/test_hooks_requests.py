@@ -370,6 +370,26 @@ def test_what_pre_request_changes_reaches_the_environ(traced: Traced) -> None:
     assert environ["HTTP_HOST"] == "localhost"
 
 
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "",
+        pytest.param(
+            "stream_request_body = True\n", marks=pytest.mark.ours("only rgunicorn has the setting")
+        ),
+    ],
+)
+def test_post_request_sees_the_trailers(setting: str, serve: Serve, tmp_path: Path) -> None:
+    traced = start(serve, tmp_path, config=CONFIG + setting)
+    with traced.server.connect() as connection:
+        connection.request(chunked(b"1\r\na\r\n0\r\nX-Sum: 7\r\n\r\n"))
+    (line,) = traced.wait("post_request")
+    assert line["req"]["trailers"] == [["X-SUM", "7"]]
+    with traced.server.connect() as connection:
+        connection.request(get())
+    assert traced.wait("post_request", 2)[1]["req"]["trailers"] == []
+
+
 # Failures
 
 

@@ -369,7 +369,7 @@ impl Connection {
 
 /// The body is there.
 fn complete(mut request: Box<Request>) -> Step {
-    request.decoder = None;
+    request.end_body();
     request.body = std::mem::take(&mut request.sink).into_body();
     Step::Ready(request)
 }
@@ -388,7 +388,7 @@ impl Fault {
             Self::Storage(StorageError::NoFile(start), end) => {
                 request.body = if end { Body::Memory(start) } else { Body::Stream(start) };
                 if end {
-                    request.decoder = None;
+                    request.end_body();
                 }
                 Step::Ready(request)
             }
