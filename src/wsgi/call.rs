@@ -182,11 +182,13 @@ impl Bridge {
     /// Leaves the application out: what it should have been called for has failed with `error`.
     pub fn fail(&mut self, py: Python<'_>, opened: Opened<'_>, error: PyErr) -> Served {
         let request = opened.request.map(Bound::unbind);
-        let exchange = match opened.stage {
-            Stage::Failed(exchange, _) => exchange,
-            Stage::Ready(_) => self.callables.responder.get().remove(py).exchange,
-        };
-        self.failed(py, exchange, Abort::App(error), request)
+        match opened.stage {
+            Stage::Failed(exchange, _) => self.failed(py, exchange, Abort::App(error), request),
+            Stage::Ready(_) => {
+                let ended = self.callables.responder.get().remove(py);
+                Served { request, ..conclude(py, ended, Err(Abort::App(error))) }
+            }
+        }
     }
 
     fn failed(&self, py: Python<'_>, exchange: Exchange, abort: Abort, request: Option<Py<PyAny>>) -> Served {
