@@ -53,13 +53,18 @@ impl Child {
         self.leaving.is_none()
     }
 
+    /// It has shown that it lives by a request or by a beat.
+    pub fn has_lived(&self) -> bool {
+        self.has_served() || self.seen.beat > 0
+    }
+
     /// The moment from which `timeout` counts, if it does: the start of the current request or the latest
-    /// beat.
+    /// beat. Worker classes of other makers fall silent while they leave: that is for `graceful_timeout`.
     pub fn watched_since(&self) -> Option<Time> {
         match self.seen.state {
             State::Busy => Some(Time::from_nanos(self.seen.busy_since.max(self.seen.beat))),
-            State::Beating => Some(Time::from_nanos(self.seen.beat)),
-            State::Empty | State::Booting | State::Idle => None,
+            State::Beating if self.stays() => Some(Time::from_nanos(self.seen.beat)),
+            State::Empty | State::Booting | State::Idle | State::Beating => None,
         }
     }
 

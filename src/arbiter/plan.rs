@@ -23,6 +23,9 @@ mod tests;
 
 /// How long a worker may take to die of SIGABRT before it gets SIGKILL.
 const ABORT_GRACE: Duration = Duration::from_secs(1);
+/// What a worker may be late with a beat: those of other makers beat by a clock of whole seconds, since Gunicorn looks
+/// once a second.
+const BEAT_GRACE: Duration = Duration::from_secs(1);
 /// The settings that decide about workers. They may change with every reload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -232,7 +235,7 @@ impl Plan {
         for child in self.children.iter_mut().filter(|child| !child.killed) {
             match child.aborted {
                 Some(aborted) if now >= aborted + ABORT_GRACE => actions.push(kill(child)),
-                None if child.watched_since().is_some_and(|since| now >= since + timeout) => {
+                None if late_at(child, timeout).is_some_and(|moment| now >= moment) => {
                     child.aborted = Some(now);
                     let busy = child.busy_since().map(|since| now.saturating_sub(since));
                     actions.push(Action::Abort { pid: child.pid, slot: child.slot, busy });
@@ -316,6 +319,12 @@ fn overdue(pid: i32) -> Action {
     Action::Log(Line::new(Level::Warning, text, [pid.into()]))
 }
 
+/// When a worker counts as late, if it does not start anew before.
+fn late_at(child: &Child, timeout: Duration) -> Option<Time> {
+    let grace = if child.busy_since().is_some() { Duration::ZERO } else { BEAT_GRACE };
+    child.watched_since().map(|since| since + timeout + grace)
+}
+
 /// When a leaving worker counts as stuck. One with a request has until its `timeout`.
 fn stuck_at(child: &Child, limits: &Limits) -> Option<Time> {
     let idle = child.busy_since().is_none() && !child.killed;
@@ -328,7 +337,7 @@ fn child_deadline(child: &Child, limits: &Limits) -> Option<Time> {
     }
     let late = limits.timeout.and_then(|timeout| match child.aborted {
         Some(aborted) => Some(aborted + ABORT_GRACE),
-        None => child.watched_since().map(|since| since + timeout),
+        None => late_at(child, timeout),
     });
     late.into_iter().chain(stuck_at(child, limits)).min()
 }

@@ -189,8 +189,9 @@ impl SettingSpec {
             Some("nothing") => Takes::Nothing { stores: true },
             Some("text") => Takes::Text(meta),
             Some("list") => Takes::Several(meta),
-            // No argument can hold this: the class puts its own value there.
-            Some("optional") => Takes::Optional { meta, without: "\0" },
+            // No argument can hold this: the class puts its own value there. The first of the two is taken for the
+            // mark that shields a text.
+            Some("optional") => Takes::Optional { meta, without: "\0\0" },
             Some(other) => return Err(PyTypeError::new_err(format!("an option cannot take {other}"))),
         };
         let flags: Vec<&'static str> = flags.iter().map(|flag| kept(flag)).collect();

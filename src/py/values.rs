@@ -91,7 +91,7 @@ fn nature(kind: Kind, given: &Bound<'_, PyAny>) -> PyResult<Nature> {
 }
 
 /// The number of positional parameters by signature, as Gunicorn counts them.
-fn positional(given: &Bound<'_, PyAny>) -> PyResult<usize> {
+pub(super) fn positional(given: &Bound<'_, PyAny>) -> PyResult<usize> {
     let inspect = given.py().import("inspect")?;
     let parameters = inspect.call_method1("signature", (given,))?.getattr("parameters")?;
     let class = inspect.getattr("Parameter")?;

@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::arbiter::Slot;
+use super::values::positional;
 use crate::net::{Address, Listener};
 use crate::proto::forwarded::TrustedPeers;
 use crate::proto::http1::{ForwarderHeaders, HeaderMap, Limits, Rules, SecureSchemeHeaders};
@@ -67,8 +68,8 @@ fn notify_every(worker: &Bound<'_, PyAny>) -> PyResult<Option<u64>> {
 fn hooks(worker: &Bound<'_, PyAny>, cfg: &Bound<'_, PyAny>) -> PyResult<Hooks> {
     let post_request = match hook(cfg, "post_request")? {
         Some(hook) => {
-            let parameters = cfg.py().import("rgunicorn.util")?.call_method1("get_arity", (&hook,))?;
-            Some((hook.unbind(), parameters.extract()?))
+            let parameters = positional(&hook)?;
+            Some((hook.unbind(), parameters))
         }
         None => None,
     };

@@ -36,7 +36,9 @@ impl Plan {
         if let Some((status, reason)) = failure.filter(|_| alone) {
             return self.stop(false, status, Some(reason), limits, now);
         }
-        let of_starting = child.aborted.is_none() && now < child.forked + YOUNG;
+        // Ends of its own accord: `max_requests` (of native classes after they asked for a replacement), `reload`.
+        let retired = child.seen.retiring || (exit == Exit::Code(0) && child.has_lived());
+        let of_starting = child.aborted.is_none() && !retired && now < child.forked + YOUNG;
         if failure.is_none() && !of_starting {
             return Vec::new();
         }

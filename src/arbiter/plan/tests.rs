@@ -275,6 +275,24 @@ fn a_retiring_worker_goes_on_when_its_replacement_does_not_boot() {
 }
 
 #[test]
+fn a_worker_that_leaves_after_asking_for_its_replacement_has_not_died_young() {
+    let mut scene = Scene::new(Limits { workers: 1, ..LIMITS });
+    scene.settle();
+    for _ in 0..10 {
+        scene.boot_all();
+        scene.pass(1.0);
+        let pid = scene.pids()[0];
+        scene.retire(pid);
+        assert_eq!(scene.settle(), []);
+        assert_eq!(scene.pids(), [pid, pid + 1]);
+        scene.exit(pid, Exit::Code(0));
+        assert_eq!(scene.pids(), [pid + 1]);
+        assert_eq!(scene.deadline(), None);
+    }
+    assert_eq!(scene.lines, []);
+}
+
+#[test]
 fn a_late_worker_is_aborted_then_killed() {
     let mut scene = Scene::serving(LIMITS);
     scene.set(2, State::Busy);
@@ -297,10 +315,10 @@ fn who_is_late() {
     let cases = [
         (State::Booting, Some(30), 3600.0, false),
         (State::Idle, Some(30), 3600.0, false),
-        (State::Busy, Some(30), 31.0, true),
+        (State::Busy, Some(30), 30.0, true),
         (State::Busy, None, 3600.0, false),
-        (State::Beating, Some(30), 29.0, false),
-        (State::Beating, Some(30), 30.0, true),
+        (State::Beating, Some(30), 30.5, false),
+        (State::Beating, Some(30), 31.0, true),
     ];
     for (state, timeout, seconds, late) in cases {
         let timeout = timeout.map(Duration::from_secs);
@@ -409,6 +427,28 @@ fn a_crash_loop_backs_off_and_recovers() {
     let pid = scene.pids()[0];
     scene.exit(pid, Exit::Signal(SIGSEGV as i32));
     assert_eq!(scene.pids().len(), 1);
+}
+
+#[test]
+fn a_worker_that_leaves_after_it_has_lived_is_replaced_at_once() {
+    let mut scene = Scene::serving(Limits { workers: 1, ..LIMITS });
+    for _ in 0..10 {
+        let pid = scene.pids()[0];
+        scene.set(pid, State::Beating);
+        scene.exit(pid, Exit::Code(0));
+        assert_eq!(scene.pids().len(), 1);
+    }
+    assert_eq!(scene.lines, []);
+}
+
+#[test]
+fn a_leaving_worker_may_be_silent_until_graceful_timeout() {
+    let limits = Limits { timeout: Some(Duration::from_secs(2)), ..LIMITS };
+    let mut scene = Scene::serving(limits);
+    scene.set(1, State::Beating);
+    assert_eq!(scene.signal(SIGTTOU), [term(1)]);
+    assert_eq!(scene.pass(29.0), []);
+    assert_eq!(scene.pass(1.0), [Action::Signal(1, SIGKILL)]);
 }
 
 #[test]
