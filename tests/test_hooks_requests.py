@@ -360,6 +360,20 @@ def test_a_streamed_body_can_be_read_in_pre_request(serve: Serve, tmp_path: Path
         assert connection.read_response().body == b"okdef"
 
 
+@pytest.mark.ours("only rgunicorn has the setting; Gunicorn always streams")
+def test_a_client_that_leaves_while_pre_request_reads_is_no_error(serve: Serve, tmp_path: Path) -> None:
+    config = CONFIG + "\nstream_request_body = True\nloglevel = 'debug'\n"
+    traced = start(serve, tmp_path, config=config)
+    with traced.server.connect() as connection:
+        connection.send(b"POST /?read HTTP/1.1\r\nHost: localhost\r\nContent-Length: 6\r\n\r\na")
+        traced.wait("pre_request")
+        connection.reset()
+    (line,) = traced.wait("post_request")
+    assert line["resp"] is None
+    traced.server.wait_for_log(r"\[DEBUG\] Ignoring socket error")
+    assert "[ERROR]" not in traced.server.log()
+
+
 def test_what_pre_request_changes_reaches_the_environ(traced: Traced) -> None:
     assert traced.server.get("/old?change", "X-New: zero").status == 200
     (line,) = traced.wait("post_request")
@@ -368,6 +382,26 @@ def test_what_pre_request_changes_reaches_the_environ(traced: Traced) -> None:
     assert (environ["REQUEST_METHOD"], environ["PATH_INFO"]) == ("PATCH", "/new path")
     assert (environ["QUERY_STRING"], environ["wsgi.url_scheme"]) == ("q=new", "https")
     assert environ["HTTP_HOST"] == "localhost"
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "",
+        pytest.param(
+            "stream_request_body = True\n", marks=pytest.mark.ours("only rgunicorn has the setting")
+        ),
+    ],
+)
+def test_post_request_sees_the_trailers(setting: str, serve: Serve, tmp_path: Path) -> None:
+    traced = start(serve, tmp_path, config=CONFIG + setting)
+    with traced.server.connect() as connection:
+        connection.request(chunked(b"1\r\na\r\n0\r\nX-Sum: 7\r\n\r\n"))
+    (line,) = traced.wait("post_request")
+    assert line["req"]["trailers"] == [["X-SUM", "7"]]
+    with traced.server.connect() as connection:
+        connection.request(get())
+    assert traced.wait("post_request", 2)[1]["req"]["trailers"] == []
 
 
 # Failures
@@ -471,8 +505,8 @@ def test_the_hooks_of_a_retiring_worker_run(serve: Serve, tmp_path: Path) -> Non
     traced = start(serve, tmp_path, "--max-requests", "2")
     for _ in range(5):
         assert traced.server.get().status == 200
-    traced.wait("post_request", 5)
-    assert [line["hook"] for line in traced.lines()] == ["pre_request", "post_request"] * 5
+    for hook in ("pre_request", "post_request"):
+        traced.wait(hook, 5)
 
 
 def test_post_request_can_retire_the_worker(serve: Serve, tmp_path: Path) -> None:
