@@ -43,6 +43,8 @@ pub(super) enum Phase {
 pub(super) enum Step {
     /// A request is complete.
     Ready(Box<Request>),
+    /// A request's body can only be read from the socket, because there is no room to store it.
+    Unstored(Box<Request>, io::Error),
     /// Nothing more can be done before the socket is readable again.
     Wait(Wait, Progress),
     /// There may be more to read, but others wait too.
@@ -385,12 +387,14 @@ impl Fault {
     fn into_step(self, mut request: Box<Request>) -> Step {
         match self {
             Self::Refused(refusal) => Step::Refuse(refusal, Some(request)),
-            Self::Storage(StorageError::NoFile(start), end) => {
-                request.body = if end { Body::Memory(start) } else { Body::Stream(start) };
-                if end {
-                    request.decoder = None;
-                }
+            Self::Storage(StorageError::NoFile(start, _), true) => {
+                request.body = Body::Memory(start);
+                request.decoder = None;
                 Step::Ready(request)
+            }
+            Self::Storage(StorageError::NoFile(start, error), false) => {
+                request.body = Body::Stream(start);
+                Step::Unstored(request, error)
             }
             Self::Storage(StorageError::Write(error), _) => {
                 Step::Close(Closed::Storage(error), Some(request))

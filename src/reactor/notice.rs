@@ -62,6 +62,8 @@ pub enum Notice {
         /// When, by the monotonic clock in nanoseconds.
         at: u64,
     },
+    /// A large body could not be stored, so the application reads it from the socket.
+    Unstored(io::Error),
     /// No connection can be accepted for a while: descriptors or memory have run out.
     Exhausted(io::Error),
 }

@@ -20,7 +20,7 @@ use crate::reactor::date::DateCache;
 use crate::reactor::deadlines::{Deadlines, Wait};
 use crate::reactor::exchange::{Common, Exchange};
 use crate::reactor::notice::{Closed, Notice, Rest};
-use crate::reactor::request::Pool;
+use crate::reactor::request::{Pool, Request};
 use crate::reactor::settings::ReactorSettings;
 use crate::reactor::understudy::Understudy;
 use crate::sys::clock;
@@ -247,10 +247,10 @@ impl Reactor {
         let Slot::Here(mut connection) = std::mem::replace(slot, Slot::Out) else { return None };
         connection.queued = false;
         match connection.advance(&mut self.pool, &self.common.settings) {
-            Step::Ready(request) => {
-                self.deadlines.clear(key);
-                let common = self.common.clone();
-                return Some(Exchange { key, connection, request, common, lent: false, sent_at: 0 });
+            Step::Ready(request) => return Some(self.hand_out(key, connection, request)),
+            Step::Unstored(request, error) => {
+                self.notices.push(Notice::Unstored(error));
+                return Some(self.hand_out(key, connection, request));
             }
             Step::Wait(wait, progress) => self.park(key, connection, wait, progress),
             Step::Again => {
@@ -272,6 +272,12 @@ impl Reactor {
             Step::Refuse(refusal, request) => self.refuse(key, connection, refusal, request),
         }
         None
+    }
+
+    fn hand_out(&mut self, key: usize, connection: Box<Connection>, request: Box<Request>) -> Exchange {
+        self.deadlines.clear(key);
+        let common = self.common.clone();
+        Exchange { key, connection, request, common, lent: false, sent_at: 0 }
     }
 
     /// The connection waits for its socket.

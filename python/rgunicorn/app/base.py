@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from types import CodeType, ModuleType
 from typing import Any
 
-from rgunicorn import util
+from rgunicorn import debug, util
 from rgunicorn.config import CMD_ARGS, CommandLineParser, Config, get_default_config_file
 from rgunicorn.config.source import Names, names_of
 from rgunicorn.errors import ConfigError, ConfigFileError
@@ -165,12 +165,23 @@ class Application(BaseApplication):
         """Check or print the configuration if that is asked for, else serve."""
         if self.cfg.print_config:
             print(self.cfg)
+        if not (self.cfg.print_config or self.cfg.check_config):
+            self._detach()
         for directory in (self.cfg.pythonpath or "").split(","):
             if directory and os.path.abspath(directory) not in sys.path:
                 sys.path.insert(0, os.path.abspath(directory))
         if self.cfg.print_config or self.cfg.check_config:
             self._check()
         super().run()
+
+    def _detach(self) -> None:
+        """What has to happen before there is a log, a socket or a thread."""
+        if self.cfg.spew:
+            debug.spew()
+        if self.cfg.daemon:
+            if os.environ.get("NOTIFY_SOCKET"):
+                _say("Warning: daemon is set, but systemd waits for this process (NOTIFY_SOCKET).\n")
+            util.daemonize(self.cfg.enable_stdio_inheritance)
 
     def _check(self) -> None:
         """What a start would need, without starting; exits."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import ClassVar
 
-from rgunicorn import _native
+from rgunicorn import _listening, _native
 from rgunicorn.http.wsgi import overwritten
 from rgunicorn.workers.base import Worker
 
@@ -51,6 +51,7 @@ class SyncWorker(Worker):
         self._alive = alive
         if not alive and self.slot is not None:
             self.slot.leave()
+            _listening.stop_listening(self.own_sockets)
 
     @property
     def nr(self) -> int:

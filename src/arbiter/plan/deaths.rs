@@ -36,8 +36,8 @@ impl Plan {
         if let Some((status, reason)) = failure.filter(|_| alone) {
             return self.stop(false, status, Some(reason), limits, now);
         }
-        // Ends of its own accord: `max_requests` of worker classes that do not ask for a replacement, `reload`.
-        let retired = exit == Exit::Code(0) && child.has_lived();
+        // Ends of its own accord: `max_requests` (of native classes after they asked for a replacement), `reload`.
+        let retired = child.seen.retiring || (exit == Exit::Code(0) && child.has_lived());
         let of_starting = child.aborted.is_none() && !retired && now < child.forked + YOUNG;
         if failure.is_none() && !of_starting {
             return Vec::new();

@@ -194,7 +194,7 @@ impl Server {
                     access.complete(ticket, reason_of_delivery(delivery), at);
                 }
             }
-            Notice::Closed { .. } | Notice::Silent { .. } | Notice::Exhausted(_) => {}
+            Notice::Closed { .. } | Notice::Silent { .. } | Notice::Exhausted(_) | Notice::Unstored(_) => {}
         }
     }
 
