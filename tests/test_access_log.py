@@ -22,6 +22,7 @@ from support.server import Server
 
 SOURCE = """
 def app(environ, start_response):
+    environ["wsgi.errors"].write("said by the application\\n")
     if environ["PATH_INFO"] == "/fails":
         raise RuntimeError("it fails")
     environ["wsgi.input"].read()
@@ -148,7 +149,7 @@ def test_a_pipe_that_nobody_reads_stops_nothing(serve: Serve, log: Path) -> None
         server = logging(serve, log, "--access-logformat", "x" * 1000)
         for _ in range(2):
             hammer(server)
-        server.wait_for_log(r"\[WARNING\] Cannot write the access log: lines are lost$")
+        server.wait_for_log(r"\[WARNING\] Cannot write the access log, lines are lost: nobody reads it$")
         with open(reader, "rb", closefd=False) as pipe:
             wait_for(lambda: drained(pipe), "an empty pipe")
         server.get("/")
@@ -165,6 +166,7 @@ def drained(pipe: BinaryIO) -> bool:
     return not select.select([pipe], [], [], 0.3)[0]
 
 
+@pytest.mark.ours("a pipe without a reader is not opened again")
 @pytest.mark.parametrize("kind", ["full", "closed"])
 def test_logs_that_take_nothing_stop_nothing(serve: Serve, tmp_path: Path, kind: str) -> None:
     """A full disk, or a pipe whose reader is gone."""
@@ -189,10 +191,13 @@ def test_logs_that_take_nothing_stop_nothing(serve: Serve, tmp_path: Path, kind:
     for _ in range(3):
         assert server.get("/").status == 201
     assert server.get("/fails").status == 500
+    reason = "No space left on device" if kind == "full" else "Broken pipe"
+    server.wait_for_log(f"Cannot write the access log, lines are lost: {reason}")
     server.kill(signal.SIGUSR1)
     assert server.get("/").status == 201
 
 
+@pytest.mark.ours("what the application writes to wsgi.errors fails")
 def test_an_error_log_that_takes_nothing_stops_nothing(serve: Serve, tmp_path: Path) -> None:
     """Of a full error log nothing can be read: the server is asked itself."""
     server = serve("app:app", "--error-logfile", "/dev/full", source=SOURCE, kind="unix", launch=True)

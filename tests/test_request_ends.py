@@ -226,14 +226,14 @@ def test_the_service_stops_while_the_application_works(
 
 @pytest.mark.parametrize("config", ["", OWN_LOGGER], ids=["native", "python"])
 def test_the_service_stops_before_a_request_is_whole(serve: Serve, log: Path, config: str) -> None:
-    server = serving(serve, log, "--graceful-timeout", "1", config=config)
+    server = serving(serve, log, "--graceful-timeout", "2", config=config)
     with begin(server, post(UPLOAD, b"abc")):
         server.stop()
     assert line(log) == "shutdown 000 POST /"
 
 
 def test_the_service_stops_before_a_response_is_taken(serve: Serve, log: Path) -> None:
-    server = serving(serve, log, "--graceful-timeout", "1")
+    server = serving(serve, log, "--graceful-timeout", "2")
     with begin(server, get(target=b"/big"), receive_buffer=4096):
         server.stop()
     assert line(log) == "shutdown 200 GET /big"

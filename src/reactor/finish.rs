@@ -7,6 +7,7 @@ use crate::reactor::exchange::Exchange;
 use crate::reactor::notice::{Closed, Delivery, Notice};
 use crate::reactor::outbound::Flushed;
 use crate::reactor::reactor::{Reactor, Slot};
+use crate::reactor::request::Request;
 use crate::sys::clock;
 
 /// Bytes sent on one connection before the others get their turn.
@@ -56,7 +57,7 @@ impl Reactor {
         let mut notices = Vec::new();
         for (_, slot) in &mut self.slots {
             let Slot::Here(connection) = slot else { continue };
-            if let Some(request) = connection.take_unfinished() {
+            if let Some(request) = unfinished(connection) {
                 notices.push(Notice::Abandoned { peer: connection.peer, request });
             }
         }
@@ -136,5 +137,13 @@ impl Reactor {
             // What is closed late was sent slowly: the peer may have sent more meanwhile.
             End::Close | End::Cut => self.close(key, connection, true),
         }
+    }
+}
+
+/// Takes out the request whose body is still coming. The connection must end then.
+pub(super) fn unfinished(connection: &mut Connection) -> Option<Box<Request>> {
+    match &mut connection.phase {
+        Phase::Body(request) => Some(std::mem::take(request)),
+        _ => None,
     }
 }

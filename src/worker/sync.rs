@@ -122,7 +122,7 @@ impl Driver {
 /// which the arbiter kills it. So it can still log what it leaves undone.
 fn patience(setup: &Setup) -> u64 {
     const LAST_WORDS: u64 = 500_000_000;
-    setup.graceful_timeout - LAST_WORDS.min(setup.graceful_timeout / 10)
+    setup.graceful_timeout - LAST_WORDS.min(setup.graceful_timeout / 4)
 }
 
 /// How long a leaving worker may still wait.
