@@ -112,6 +112,7 @@ class HeadParser:
 @final
 class ChunkDecoder:
     def decode(self, data: bytes) -> tuple[bytes, int, bool]: ...
+    def trailers(self) -> list[tuple[str, str]]: ...
 
 # worker and wsgi
 
