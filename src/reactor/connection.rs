@@ -114,14 +114,6 @@ impl Connection {
         matches!(self.phase, Phase::Head(_)) && self.inbound.is_empty()
     }
 
-    /// The request whose body is still coming. The connection must end then.
-    pub fn take_unfinished(&mut self) -> Option<Box<Request>> {
-        match &mut self.phase {
-            Phase::Body(request) => Some(std::mem::take(request)),
-            _ => None,
-        }
-    }
-
     /// Reads and goes as far as the bytes allow.
     pub fn advance(&mut self, pool: &mut Pool, settings: &ReactorSettings) -> Step {
         match &mut self.phase {

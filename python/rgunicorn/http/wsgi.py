@@ -5,6 +5,7 @@ Responses are what hooks and loggers see, and what code that reads its requests 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
@@ -62,7 +63,8 @@ class WSGIErrorsWrapper:
         self._to_stderr: bool = cfg.errorlog == "-"
 
     def _streams(self) -> list[TextIO]:
-        streams = [sys.stderr] if self._to_stderr else []
+        # None where the program was started without it.
+        streams = [sys.stderr] if self._to_stderr and sys.stderr is not None else []
         for handler in getLogger("gunicorn.error").handlers:
             stream: TextIO | None = getattr(handler, "stream", None)
             if stream is not None and stream not in streams:
@@ -72,8 +74,10 @@ class WSGIErrorsWrapper:
     def write(self, data: str) -> None:
         """Writes text."""
         for stream in self._streams():
-            stream.write(data)
-            stream.flush()
+            # A full disk or a closed pipe is no reason why a request should fail.
+            with contextlib.suppress(OSError, ValueError):
+                stream.write(data)
+                stream.flush()
 
     def writelines(self, lines: Iterable[str]) -> None:
         """Writes several pieces of text."""
