@@ -9,24 +9,31 @@ PORT ?= 5000
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 # For each target of `make fuzz`.
 FUZZ_SECONDS ?= 60
+# What `make test-pythons` looks for.
+PYTHONS ?= 3.10 3.11 3.12 3.13
 BUILD_FLAGS ?= --release
 PYTEST_FLAGS ?=
 BENCH_FLAGS ?=
 
 # pyo3 must find the interpreter of the virtual environment, whatever is active.
 export PYO3_PYTHON := $(abspath $(BIN)/python)
+ifdef CARGO_TARGET_DIR
+export CARGO_TARGET_DIR
+endif
 
 RUST_SOURCES := $(shell find src -name '*.rs') Cargo.toml Cargo.lock
 PYTHON_SOURCES := $(wildcard python tests examples benches)
 
-.PHONY: help serve build test test-rust test-python check lint bench wheel fuzz docs clean
+.PHONY: help serve build test test-rust test-python test-pythons check lint bench wheel wheel-test fuzz docs clean
 
 help:
 	@echo 'make serve   build, and serve examples/flask_app on http://127.0.0.1:$(PORT) with 4 workers'
 	@echo 'make test    all tests, Rust and Python'
 	@echo 'make check   what CI runs: formatting, lints, types, generated files, then all tests'
 	@echo 'make bench   rgunicorn beside other servers'
-	@echo 'make wheel   a wheel in dist/'
+	@echo 'make wheel   a wheel and an sdist in dist/'
+	@echo 'make wheel-test     both of them installed, and tried, in clean virtual environments'
+	@echo 'make test-pythons   the Python tests on each of CPython $(PYTHONS) that this machine has'
 	@echo 'make fuzz    random bytes for the parsers, $(FUZZ_SECONDS) seconds each'
 	@echo 'make docs    write docs/settings.md anew'
 	@echo 'make clean   remove what the above has made'
@@ -43,6 +50,9 @@ test-rust: $(VENV)/.installed
 
 test-python: build
 	$(BIN)/pytest --numprocesses $(JOBS) $(PYTEST_FLAGS)
+
+test-pythons:
+	tests/pythons.sh $(PYTHONS)
 
 check: lint test
 
@@ -67,7 +77,13 @@ bench: build
 	$(BIN)/python benches/run.py $(BENCH_FLAGS)
 
 wheel: $(VENV)/.installed
+	rm -rf dist
 	$(BIN)/maturin build --release --out dist
+	$(BIN)/maturin sdist --out dist
+
+# Not part of `make check`: it compiles twice with optimizations.
+wheel-test: wheel
+	tests/smoke.sh $(BIN)/python dist/*.whl dist/*.tar.gz
 
 fuzz:
 	@cargo +nightly fuzz --version >/dev/null 2>&1 || \
@@ -77,7 +93,7 @@ fuzz:
 	done
 
 clean:
-	rm -rf $(VENV) dist target
+	rm -rf $(VENV) .venv-3.* dist target
 	rm -f python/rgunicorn/_native*.so
 
 $(VENV)/.built: $(VENV)/.installed $(RUST_SOURCES) pyproject.toml

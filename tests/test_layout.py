@@ -164,7 +164,17 @@ def test_files_fit_one_thought() -> None:
 
 def test_generated_names_of_python_modules_are_gunicorns() -> None:
     """The package's modules are named after Gunicorn's, so that `gunicorn.x` can be `rgunicorn.x`."""
-    ours = {"__main__", "_alias", "_app_uri", "_native", "_orders", "_refusals"}
+    private = {
+        "_access",
+        "_alias",
+        "_app_uri",
+        "_listening",
+        "_logconfig",
+        *("_orders", "_process", "_refusals", "_syslog"),
+    }
+    # One module in Gunicorn.
+    config = {"__init__", "__main__", "command_line", "configuration", "setting", "source", "validators"}
+    ours = {"__main__", "_native", *private, *(f"config/{name}" for name in config)}
     theirs = {
         *(
             "__init__",

@@ -96,3 +96,15 @@ def _made(factory: Callable[..., Any], positional: list[Any], named: dict[str, A
 
 def _entered(trace: TracebackType | None) -> bool:
     return trace is not None and trace.tb_next is not None
+
+
+def make_fail_app(msg: str | bytes) -> Callable[..., list[bytes]]:
+    """An application whose only answer is an error, `msg`."""
+    body = msg.encode() if isinstance(msg, str) else msg
+
+    def application(environ: Any, start_response: Any) -> list[bytes]:
+        headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
+        start_response("500 Internal Server Error", headers)
+        return [body]
+
+    return application

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,8 +17,9 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import rgunicorn
-from rgunicorn import _alias, _native, sock, util
+from rgunicorn import _access, _alias, _listening, _logconfig, _native, pidfile, sock, systemd, util
 from rgunicorn._orders import Orders
+from rgunicorn._process import Environment
 from rgunicorn.errors import AppImportError, HaltServer
 from rgunicorn.glogging import Logger
 
@@ -31,7 +33,7 @@ class _Before:
 
     cfg: Any
     num_workers: int
-    address: list[Any]
+    shared: list[Any]
     listeners: list[sock.BaseSocket]
 
 
@@ -52,7 +54,7 @@ class Arbiter(Orders):
         _alias.install()
         os.environ["SERVER_SOFTWARE"] = rgunicorn.SERVER_SOFTWARE
         self._num_workers: int | None = None
-        self._env_before: dict[str, str | None] = {}
+        self._environment = Environment()
         self._before: _Before | None = None
         self.log: Any = None
         self.LISTENERS: list[sock.BaseSocket] = []
@@ -66,7 +68,7 @@ class Arbiter(Orders):
         self.master_name = "Master"
         #: Whether the listeners were inherited from systemd.
         self.systemd = False
-        self.pidfile: Any = None
+        self.pidfile: pidfile.Pidfile | None = None
         self.setup(app)
         #: How the program was started.
         self.START_CTX: dict[str | int, Any] = {
@@ -81,13 +83,13 @@ class Arbiter(Orders):
         self.cfg = app.cfg
         self._set_up_log()
         self.worker_class = self.cfg.worker_class
-        self.address = self.cfg.address
+        self._listen_at()
         self.num_workers = self.cfg.workers
         self.timeout = self.cfg.timeout
         self.proc_name = self.cfg.proc_name
         lines = "".join(f"\n  {name}: {setting.value}" for name, setting in self.cfg.settings.items())
         self.log.debug("Current configuration:%s", lines)
-        self._set_environment()
+        self._environment.set(self.cfg.env)
         if self.cfg.preload_app:
             self.app.wsgi()
 
@@ -111,20 +113,28 @@ class Arbiter(Orders):
     def start(self) -> None:
         """Opens the listeners."""
         self.log.info("Starting rgunicorn %s", rgunicorn.VERSION)
+        if getattr(self.cfg, "workers_sum", None):
+            self.log.info(self.cfg.workers_sum)
         self.pid = os.getpid()
-        util.set_process_title(f"master [{self.proc_name}]")
-        self.cfg.on_starting(self)
-        self.init_signals()
+        self._hold_signals(ignored=self.SIGNALS)
         try:
-            self.LISTENERS = sock.create_sockets(self.cfg, self.log)
+            self._write_pidfile()
+            util.set_process_title(f"master [{self.proc_name}]")
+            self.cfg.on_starting(self)
+            self.init_signals()
+            self.LISTENERS, self.systemd = _listening.open_shared(self.cfg, self.log)
             self.log.debug("Arbiter booted")
             self.log.info("Listening at: %s (%s)", self._listening_at(), self.pid)
             self.log.info("Using worker: %s", self.cfg.worker_class_str)
+            self._notify("READY=1\nSTATUS=rgunicorn arbiter booted")
             if hasattr(self.worker_class, "check_config"):
                 self.worker_class.check_config(self.cfg, self.log)
             self.cfg.when_ready(self)
         except BaseException:
-            self.close_listeners()
+            # A process that a hook has forked ends here too.
+            if os.getpid() == self.pid:
+                self.close_listeners()
+                self._remove_pidfile()
             raise
 
     def init_signals(self) -> None:
@@ -141,6 +151,7 @@ class Arbiter(Orders):
         log("Shutting down: %s", self.master_name)
         if reason is not None:
             log("Reason: %s", reason)
+        self._remove_pidfile()
         self.cfg.on_exit(self)
         sys.exit(exit_status)
 
@@ -162,6 +173,7 @@ class Arbiter(Orders):
         worker.tmp.attach(slot)
         worker.lifeline = lifeline
         self.cfg.pre_fork(self, worker)
+        util.flush_streams()
         return worker
 
     def add_worker(self, worker: Worker, pid: int) -> None:
@@ -183,6 +195,28 @@ class Arbiter(Orders):
             self._log_count()
             self.cfg.child_exit(self, worker)
 
+    def log_cut_request(
+        self,
+        pid: int,
+        method: str,
+        target: str,
+        address: str | None,
+        name: str,
+        seconds: float,
+        reason: str,
+    ) -> None:
+        """A worker has ended in the middle of this request: writes its line in the access log."""
+        environ = {
+            "REQUEST_METHOD": method,
+            "RAW_URI": target,
+            "REMOTE_ADDR": address or "",
+            "rgunicorn.pid": pid,
+            "rgunicorn.reason": reason,
+        }
+        if name:
+            environ["rgunicorn.request_id"] = name
+        _access.log_cut(self.log, environ, seconds)
+
     def child_main(self, worker: Worker) -> NoReturn:
         """The life of a worker process, from the fork to SystemExit."""
         self.set_waker(-1)
@@ -197,6 +231,8 @@ class Arbiter(Orders):
         try:
             util.set_process_title(f"worker [{self.proc_name}]")
             self.log.info("Booting worker with pid: %s", worker.pid)
+            worker.own_sockets = _listening.open_own(self.cfg, self.log, self.WORKER_BOOT_ERROR)
+            worker.sockets = [*worker.sockets, *worker.own_sockets]
             self.cfg.post_fork(self, worker)
             worker.init_process()
             sys.exit(0)
@@ -242,6 +278,7 @@ class Arbiter(Orders):
 
     def close_listeners(self) -> None:
         """Stops listening; the files of Unix sockets go too."""
+        self._notify("STOPPING=1")
         listeners, self.LISTENERS = self.LISTENERS, []
         sock.close_sockets(listeners)
 
@@ -249,19 +286,23 @@ class Arbiter(Orders):
 
     def read_again(self) -> bool:
         """Reads the configuration again. If it is bad everything stays as it was, and the result is False."""
-        before = _Before(self.cfg, self.num_workers, self.address, self.LISTENERS)
+        before = _Before(self.cfg, self.num_workers, self._shared, self.LISTENERS)
+        self._notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
         try:
-            self._restore_environment()
+            self._environment.restore()
             self.app.reload()
             self.setup(self.app)
             self.log.reopen_files()
-            if self.address != before.address:
+            if self._shared != before.shared and not self.systemd:
                 self.LISTENERS = self._rebound(before)
                 self.log.info("Listening at: %s", self._listening_at())
             self.cfg.on_reload(self)
+            self._write_pidfile()
+            util.set_process_title(f"master [{self.proc_name}]")
         except (Exception, SystemExit):
             self._return_to(before)
             self.log.exception("Reload failed: bad configuration. The old one stays.")
+            self._notify("READY=1")
             return False
         if self._before is None:
             self._before = before
@@ -274,28 +315,32 @@ class Arbiter(Orders):
         """The new workers serve: what only the old ones needed can go."""
         sock.close_sockets(self._superseded())
         self._before = None
+        self._notify("READY=1")
 
     def drop_reload(self) -> None:
         """The new workers do not boot: brings the old configuration back."""
         if self._before is not None:
             self._return_to(self._before)
             self._before = None
+        self._notify("READY=1")
 
     def _return_to(self, before: _Before) -> None:
         needed = before.listeners if self._before is None else [*before.listeners, *self._before.listeners]
         sock.close_sockets([new for new in self.LISTENERS if new not in needed])
         self.LISTENERS = before.listeners
-        self._restore_environment()
+        self._environment.restore()
         self.app.cfg = self.cfg = before.cfg
-        try:
-            self.log.setup(self.cfg)
-        except Exception as error:
-            self.log.error("Reloading the logger configuration failed, keeping the previous one: %s", error)
+        _logconfig.reload(self.log, self.cfg)
         self.worker_class = self.cfg.worker_class
-        self.address = before.address
+        self._listen_at()
         self.timeout = self.cfg.timeout
         self.proc_name = self.cfg.proc_name
-        self._set_environment()
+        self._environment.set(self.cfg.env)
+        try:
+            self._write_pidfile()
+        except RuntimeError as error:
+            self.log.error("%s", error)
+        util.set_process_title(f"master [{self.proc_name}]")
         if self._num_workers != before.num_workers:
             self.num_workers = before.num_workers
 
@@ -310,11 +355,27 @@ class Arbiter(Orders):
             str(address): listener
             for former in (self._before, before)
             if former is not None
-            for address, listener in zip(former.address, former.listeners, strict=False)
+            for address, listener in zip(former.shared, former.listeners, strict=False)
         }
-        added = [address for address in self.address if str(address) not in kept]
+        added = [address for address in self._shared if str(address) not in kept]
         made = iter(sock.open_listeners(self.cfg, self.log, added))
-        return [kept.get(str(address)) or next(made) for address in self.address]
+        return [kept.get(str(address)) or next(made) for address in self._shared]
+
+    def _listen_at(self) -> None:
+        self.address = self.cfg.address
+        #: Those of them at which the arbiter listens for all workers.
+        self._shared = _listening.shared_addresses(self.cfg)
+
+    def _notify(self, state: str) -> None:
+        systemd.sd_notify(state, self.log)
+
+    def _write_pidfile(self) -> None:
+        """Writes the pidfile of the configuration in force, and removes the one before it."""
+        self.pidfile = pidfile.replace(self.pidfile, self.cfg.pidfile, self.pid or os.getpid())
+
+    def _remove_pidfile(self) -> None:
+        if self.pidfile is not None:
+            self.pidfile.unlink()
 
     def _hold_signals(self, ignored: Iterable[int]) -> None:
         """Until others take over: signals that end a process end its start, `ignored` ones do nothing."""
@@ -337,20 +398,7 @@ class Arbiter(Orders):
         if self.log is None:
             self.log = getattr(self.cfg, "logger_class", Logger)(self.cfg)
         else:
-            self.log.setup(self.cfg)
-
-    def _set_environment(self) -> None:
-        for name, value in self.cfg.env.items():
-            self._env_before.setdefault(name, os.environ.get(name))
-            os.environ[name] = value
-
-    def _restore_environment(self) -> None:
-        for name, value in self._env_before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-        self._env_before.clear()
+            _logconfig.reload(self.log, self.cfg)
 
     def _log_count(self) -> None:
         count = len(self.WORKERS)

@@ -1,17 +1,30 @@
 """The error log and the access log: the standard library's loggers `gunicorn.error` and `gunicorn.access`.
 
-Lines of the access log are formatted in Rust while this class is in use, and written through its handlers.
+Lines of the access log are formatted in Rust, and written straight into the files, as long as nobody could
+tell the difference: see `rgunicorn._access`.
 """
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import fcntl
 import logging
 import os
+import stat
 import sys
 import threading
 import time
+import traceback
+from collections.abc import Mapping
+from datetime import timedelta
 from typing import IO, Any, ClassVar, TextIO
+
+from rgunicorn import _access, _logconfig, _syslog
+from rgunicorn._access import SafeAtoms as SafeAtoms
+from rgunicorn._logconfig import CONFIG_DEFAULTS as CONFIG_DEFAULTS
+from rgunicorn._syslog import SYSLOG_FACILITIES as SYSLOG_FACILITIES
+from rgunicorn._syslog import parse_syslog_address as parse_syslog_address
 
 
 class Logger:
@@ -29,6 +42,10 @@ class Logger:
     error_fmt = r"%(asctime)s [%(process)d] [%(levelname)s] %(message)s"
     datefmt = r"[%Y-%m-%d %H:%M:%S %z]"
     access_fmt = "%(message)s"
+    syslog_fmt = "[%(process)d] %(message)s"
+
+    #: Makes of `atoms` what a line is formatted with.
+    atoms_wrapper_class: type = SafeAtoms
 
     def __init__(self, cfg: Any) -> None:
         self.error_log = logging.getLogger("gunicorn.error")
@@ -43,22 +60,52 @@ class Logger:
         self.setup(cfg)
 
     def setup(self, cfg: Any) -> None:
-        """Sets levels and handlers from the configuration. RuntimeError: a file cannot be written."""
+        """Sets levels and handlers from the configuration.
+
+        RuntimeError: a file cannot be written, or the configuration of logging is bad.
+        """
+        self.cfg = cfg
+        self._access_log_enabled = self._wants_access_log()
         self.loglevel = self.LOG_LEVELS.get((cfg.loglevel or "info").lower(), logging.INFO)
         self.error_log.setLevel(self.loglevel)
         self.access_log.setLevel(logging.INFO)
-        self._set_handler(self.error_log, cfg.errorlog, logging.Formatter(self.error_fmt, self.datefmt))
-        if cfg.accesslog is not None or self._get_gunicorn_handler(self.access_log):
-            formatter = logging.Formatter(self.access_fmt, self.datefmt)
-            self._set_handler(self.access_log, cfg.accesslog, formatter, stream=sys.stdout)
+        replaced = self._remove_own_handlers()
         if cfg.capture_output and cfg.errorlog not in (None, "-"):
             self._capture_output(cfg.errorlog)
-        self.cfg = cfg
+        self._set_handler(self.error_log, cfg.errorlog, logging.Formatter(self.error_fmt, self.datefmt))
+        if cfg.accesslog is not None:
+            formatter = logging.Formatter(self.access_fmt)
+            self._set_handler(self.access_log, cfg.accesslog, fmt=formatter, stream=sys.stdout)
+        if cfg.syslog:
+            self._set_syslog_handler(self.error_log, cfg, self.syslog_fmt, "error")
+            if not cfg.disable_redirect_access_to_syslog:
+                self._set_syslog_handler(self.access_log, cfg, self.syslog_fmt, "access")
+        _logconfig.apply(cfg)
+        for handler in replaced:
+            handler.close()
+
+    def _remove_own_handlers(self) -> list[logging.Handler]:
+        """Takes away what an earlier `setup` gave to the loggers, and gives it."""
+        removed = []
+        for log in (self.error_log, self.access_log):
+            for handler in [own for own in log.handlers if getattr(own, "_gunicorn", False)]:
+                log.removeHandler(handler)
+                removed.append(handler)
+        return removed
 
     @property
     def access_log_enabled(self) -> bool:
         """Whether requests are logged."""
-        return bool(self.cfg.accesslog)
+        try:
+            return self._access_log_enabled
+        except AttributeError:
+            # A subclass with a `setup` of its own.
+            return self._wants_access_log()
+
+    def _wants_access_log(self) -> bool:
+        cfg = self.cfg
+        to_syslog = cfg.syslog and not cfg.disable_redirect_access_to_syslog
+        return bool(cfg.accesslog or cfg.logconfig or cfg.logconfig_dict or cfg.logconfig_json or to_syslog)
 
     def critical(self, msg: object, *args: object, **kwargs: Any) -> None:
         """Logs at CRITICAL."""
@@ -90,9 +137,44 @@ class Logger:
             lvl = self.LOG_LEVELS.get(lvl.lower(), logging.INFO)
         self.error_log.log(lvl, msg, *args, **kwargs)
 
+    # The access log.
+
+    def atoms(
+        self, resp: Any, req: Any, environ: Mapping[str, Any], request_time: timedelta
+    ) -> dict[str, Any]:
+        """What the lines of the access log can tell of a request, by the names that formats use.
+
+        `resp` has `status`, `headers` and `sent`; `req` has `headers`, or is their list.
+        """
+        return _access.atoms(self, resp, req, environ, request_time)
+
+    def access(self, resp: Any, req: Any, environ: Mapping[str, Any], request_time: timedelta) -> None:
+        """Logs a request. The record's message is the format, its arguments are the atoms: a dict."""
+        if not self.access_log_enabled:
+            return
+        try:
+            atoms = self.atoms(resp, req, environ, request_time)
+            wrapped = self.atoms_wrapper_class(atoms)
+            self.access_log.info(_access.line_format(self.cfg, atoms, wrapped), wrapped)
+        except Exception:
+            self.error(traceback.format_exc())
+
     def now(self) -> str:
         """The time as the access log shows it."""
         return time.strftime("[%d/%b/%Y:%H:%M:%S %z]")
+
+    def _get_user(self, environ: Mapping[str, Any]) -> str | None:
+        """The user name that a request brings with HTTP Basic authentication (RFC 7617)."""
+        scheme, _, credentials = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+        if not credentials or not scheme.lower().startswith("basic"):
+            return None
+        try:
+            return base64.b64decode(credentials.strip().encode()).partition(b":")[0].decode()
+        except ValueError as error:
+            self.debug("Couldn't get username: %s", error)
+            return None
+
+    # Files.
 
     def reopen_files(self) -> None:
         """Opens again every log file of this process, which a log rotation may have renamed.
@@ -100,8 +182,9 @@ class Logger:
         One that cannot be opened stays as it is: a service does not end because of its log.
         """
         try:
-            if self.logfile is not None:
-                self._capture_output(self.cfg.errorlog)
+            if self.cfg.capture_output and self.cfg.errorlog not in (None, "-"):
+                with self.lock:
+                    self._capture_output(self.cfg.errorlog)
         except OSError as error:
             self.error("Cannot reopen the log file: %s", error)
         for handler in _file_handlers():
@@ -113,50 +196,81 @@ class Logger:
     def close_on_exec(self) -> None:
         """Keeps the log files from programs that the application runs."""
         for handler in _file_handlers():
-            if handler.stream is not None:
-                fd = handler.stream.fileno()
-                fcntl.fcntl(fd, fcntl.F_SETFD, fcntl.fcntl(fd, fcntl.F_GETFD) | fcntl.FD_CLOEXEC)
+            handler.acquire()
+            try:
+                if handler.stream is not None:
+                    fd = handler.stream.fileno()
+                    fcntl.fcntl(fd, fcntl.F_SETFD, fcntl.fcntl(fd, fcntl.F_GETFD) | fcntl.FD_CLOEXEC)
+            finally:
+                handler.release()
 
     def _get_gunicorn_handler(self, log: logging.Logger) -> logging.Handler | None:
-        """The handler that `_set_handler` gave to a logger."""
+        """The handler that `setup` gave to a logger."""
         return next((handler for handler in log.handlers if getattr(handler, "_gunicorn", False)), None)
 
     def _set_handler(
         self, log: logging.Logger, output: str | None, fmt: logging.Formatter, stream: TextIO | None = None
     ) -> None:
         """Replaces a logger's handler. `output` is a path, `-` for the stream, None for no handler."""
-        handler = _make_handler(output, stream)
         old = self._get_gunicorn_handler(log)
         if old is not None:
             log.removeHandler(old)
-            old.close()
+        handler = self._make_handler(output, stream)
         if handler is not None:
-            handler.setFormatter(fmt)
-            handler._gunicorn = True  # type: ignore[attr-defined]
-            log.addHandler(handler)
+            _give(log, handler, fmt)
+
+    def _make_handler(self, output: str | None, stream: TextIO | None) -> logging.Handler | None:
+        if output is None:
+            return None
+        if output == "-":
+            return logging.StreamHandler(stream)
+        try:
+            handler = logging.FileHandler(output)
+        except OSError as error:
+            raise RuntimeError(f"Error: '{output}' isn't writable [{error!r}]") from error
+        self._let_workers_reopen(handler)
+        return handler
+
+    def _let_workers_reopen(self, handler: logging.FileHandler) -> None:
+        """A file made by root goes to the user as whom the workers run."""
+        uid, gid = getattr(self.cfg, "uid", os.geteuid()), getattr(self.cfg, "gid", os.getegid())
+        assert handler.stream is not None, "it was opened a moment ago"
+        fd = handler.stream.fileno()
+        # Not a device such as /dev/null, which belongs to everybody.
+        if (uid, gid) != (os.geteuid(), os.getegid()) and stat.S_ISREG(os.fstat(fd).st_mode):
+            with contextlib.suppress(OSError):
+                os.fchown(fd, uid, gid)
+
+    def _set_syslog_handler(self, log: logging.Logger, cfg: Any, fmt: str, name: str) -> None:
+        """Sends a logger's records to syslog, besides wherever they go already."""
+        prefix = cfg.syslog_prefix or cfg.proc_name.replace(":", ".")
+        _give(log, _syslog.make_handler(cfg), logging.Formatter(f"gunicorn.{prefix}.{name}: {fmt}"))
 
     def _capture_output(self, path: str) -> None:
         """Makes the error log's file standard output and standard error."""
         for stream in (sys.stdout, sys.stderr):
             # None where the program was started without it.
             if stream is not None:
-                stream.flush()
-        old, self.logfile = self.logfile, open(path, "a+")
-        os.dup2(self.logfile.fileno(), 1)
-        os.dup2(self.logfile.fileno(), 2)
+                with contextlib.suppress(OSError, ValueError):
+                    stream.flush()
+        try:
+            opened = open(path, "a+")
+        except OSError as error:
+            if self.logfile is None:
+                raise RuntimeError(f"Error: '{path}' isn't writable [{error!r}]") from error
+            raise
+        old, self.logfile = self.logfile, opened
+        os.dup2(opened.fileno(), 1)
+        os.dup2(opened.fileno(), 2)
         if old is not None:
             old.close()
 
 
-def _make_handler(output: str | None, stream: TextIO | None) -> logging.Handler | None:
-    if output is None:
-        return None
-    if output == "-":
-        return logging.StreamHandler(stream)
-    try:
-        return logging.FileHandler(output)
-    except OSError as error:
-        raise RuntimeError(f"Error: '{output}' isn't writable [{error!r}]") from error
+def _give(log: logging.Logger, handler: logging.Handler, formatter: logging.Formatter) -> None:
+    handler.setFormatter(formatter)
+    # How a later `setup` knows what it may take away.
+    handler._gunicorn = True  # type: ignore[attr-defined]
+    log.addHandler(handler)
 
 
 def _reopen(handler: logging.FileHandler) -> None:
@@ -164,7 +278,9 @@ def _reopen(handler: logging.FileHandler) -> None:
     try:
         if handler.stream is not None:
             old, handler.stream = handler.stream, handler._open()
-            old.close()
+            with contextlib.suppress(OSError):
+                # A full disk: what did not fit is lost.
+                old.close()
     finally:
         handler.release()
 
@@ -178,3 +294,7 @@ def loggers() -> list[logging.Logger]:
 def _file_handlers() -> list[logging.FileHandler]:
     found = {id(handler): handler for log in loggers() for handler in log.handlers}
     return [handler for handler in found.values() if isinstance(handler, logging.FileHandler)]
+
+
+#: The methods that decide what an access line says, as they are before anybody patches them.
+_access.STOCK.update({name: vars(Logger)[name] for name in _access.DECIDING})

@@ -58,8 +58,6 @@ class BaseSocket:
     def set_options(self, sock: socket.socket, bound: bool = False) -> socket.socket:
         """Makes it listen, without blocking; binds it unless it is `bound`. Gives the socket."""
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if getattr(self.conf, "reuse_port", False):
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if not bound:
             self.bind(sock)
         sock.setblocking(False)
@@ -102,6 +100,8 @@ class TCPSocket(BaseSocket):
     def set_options(self, sock: socket.socket, bound: bool = False) -> socket.socket:
         """As every socket; accepted connections inherit TCP_NODELAY."""
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if getattr(self.conf, "reuse_port", False) and not bound:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         return super().set_options(sock, bound)
 
     def get_backlog(self) -> int:

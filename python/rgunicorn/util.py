@@ -13,7 +13,6 @@ import importlib
 import importlib.metadata
 import inspect
 import os
-import pwd
 import random
 import re
 import socket
@@ -24,10 +23,15 @@ from collections.abc import Callable
 from typing import Any
 
 from rgunicorn._app_uri import import_app as import_app
+from rgunicorn._app_uri import make_fail_app as make_fail_app
+from rgunicorn._process import daemonize as daemonize
+from rgunicorn._process import flush_streams as flush_streams
+from rgunicorn._process import get_username as get_username
+from rgunicorn._process import set_owner_process as set_owner_process
 from rgunicorn.workers import SUPPORTED_WORKERS
 
-# A TCP host and port, or the path of a Unix socket.
-Address = tuple[str, int] | str
+# A TCP host and port, the path of a Unix socket, or the descriptor of an inherited socket.
+Address = tuple[str, int] | str | int
 
 # Short names that Gunicorn has or had, of classes that do not exist here yet.
 MISSING_WORKER_CLASSES = (
@@ -93,7 +97,10 @@ def parse_address(netloc: str, default_port: str = DEFAULT_PORT) -> Address:
             raise RuntimeError(f"{netloc!r} names no path.")
         return path
     if netloc.startswith("fd://"):
-        raise RuntimeError(f"{netloc!r}: inherited sockets are not part of this version of rgunicorn")
+        fd = netloc.removeprefix("fd://")
+        if not fd.isdecimal():
+            raise RuntimeError(f"{fd!r} is not a valid file descriptor.")
+        return int(fd)
     host, port = _host_and_port(netloc.removeprefix("tcp://"), default_port)
     try:
         number = int(port)
@@ -174,30 +181,6 @@ def is_ipv6(addr: str) -> bool:
 
 
 # Processes and files.
-
-
-def get_username(uid: int) -> str:
-    """The name of a user. Raises KeyError if there is none."""
-    return pwd.getpwuid(uid).pw_name
-
-
-def set_owner_process(uid: int, gid: int, initgroups: bool = False) -> None:
-    """Makes the process another user's and group's; 0 leaves the one it has. Raises OSError.
-
-    `initgroups` gives it all groups of the user, if the user has a name. The group comes first: afterwards it
-    may no longer be changed.
-    """
-    if gid:
-        try:
-            name = get_username(uid)
-        except KeyError:
-            initgroups = False
-        if initgroups:
-            os.initgroups(name, gid)
-        if gid != os.getgid():
-            os.setgid(gid)
-    if uid and uid != os.getuid():
-        os.setuid(uid)
 
 
 def chown(path: str, uid: int, gid: int) -> None:

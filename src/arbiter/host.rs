@@ -10,6 +10,8 @@ use pyo3::types::PyTuple;
 
 use super::line::{Arg, Level, Line};
 use super::plan::Limits;
+use crate::log::Reason;
+use crate::scoreboard::RequestLine;
 
 /// `rgunicorn.arbiter.Arbiter`.
 pub struct Host<'a, 'py> {
@@ -93,6 +95,20 @@ impl<'a, 'py> Host<'a, 'py> {
     /// A worker is late and will be sent SIGABRT.
     pub fn abort_worker(&self, pid: i32) -> PyResult<()> {
         self.tell("abort_worker", (pid,))
+    }
+
+    /// Writes the access-log line of the request that a worker was serving when it ended.
+    pub fn log_cut_request(
+        &self,
+        pid: i32,
+        request: &RequestLine,
+        took: Duration,
+        why: Reason,
+    ) -> PyResult<()> {
+        let peer = request.peer.map(|peer| peer.ip().to_string());
+        let latin = |bytes: &[u8]| bytes.iter().copied().map(char::from).collect::<String>();
+        let (method, target, name) = (latin(&request.method), latin(&request.target), latin(&request.name));
+        self.tell("log_cut_request", (pid, method, target, peer, name, took.as_secs_f64(), why.word()))
     }
 
     /// Reads the configuration again. False, and nothing changed, if it is bad.

@@ -11,6 +11,7 @@ use nix::sys::signal::Signal;
 use super::backoff::{Backoff, YOUNG};
 use super::children::{Child, Children, Time};
 use super::line::{Level, Line};
+use crate::log::Reason;
 use crate::scoreboard::Snapshot;
 use crate::sys::fork::Exit;
 use stop::Stop;
@@ -60,6 +61,8 @@ pub enum Action {
         pid: i32,
         /// Its place on the scoreboard.
         slot: usize,
+        /// Why the request is over that it was serving, if it was.
+        why: Reason,
     },
     /// Write to the error log.
     Log(Line),

@@ -16,7 +16,7 @@ use super::children::Time;
 use super::host::Host;
 use super::line::{Level, Line};
 use super::plan::{Action, Limits, Plan};
-use crate::scoreboard::{Board, Slot};
+use crate::scoreboard::{Board, Slot, State};
 use crate::sys::fork::{self, Side};
 use crate::sys::signals::{self, SignalPipe};
 use crate::sys::{clock, pipe};
@@ -213,12 +213,19 @@ impl<'a, 'py> Run<'a, 'py> {
                 Ok(())
             }
             Action::Abort { pid, slot, busy } => {
+                self.board.mark_late(slot);
                 let logged = self.host.log(&self.late(pid, slot, busy));
                 send(pid, Signal::SIGABRT);
                 logged.and(self.host.abort_worker(pid))
             }
-            Action::Reaped { pid, slot } => {
+            Action::Reaped { pid, slot, why } => {
+                let cut = self.board.snapshot(slot);
+                let request = self.board.request(slot);
                 self.board.release(slot);
+                if cut.state == State::Busy {
+                    let took = now().saturating_sub(Time::from_nanos(cut.busy_since));
+                    self.host.log_cut_request(pid, &request, took, why)?;
+                }
                 self.host.remove_worker(pid)
             }
             Action::Log(line) => self.host.log(&line),

@@ -1,4 +1,6 @@
-//! `access_log_format`: a Python %-format with named atoms, taken apart once.
+//! `access_log_format`: a Python %-format with named atoms, or the name of a format, taken apart once.
+
+use super::escape::Style;
 
 /// One thing that a line can tell; the letters are Gunicorn's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,12 +11,16 @@ pub enum Atom {
     User,
     /// `t`: when the line was written.
     Time,
+    /// The same in the form of ISO 8601.
+    IsoTime,
     /// `r`: the request line.
     RequestLine,
     /// `s`: the status code.
     Status,
     /// `m`: the method.
     Method,
+    /// The target, as it was sent.
+    Target,
     /// `U`: the path, decoded.
     Path,
     /// `q`: the query.
@@ -25,8 +31,20 @@ pub enum Atom {
     Bytes,
     /// `T`: seconds that the request took, `M` milliseconds, `D` microseconds, `L` seconds with six decimals.
     Took(Unit),
-    /// `p`: the worker's process.
+    /// `queue_time`: seconds from the arrival of the request to the call of the application.
+    Queue,
+    /// `app_time`: seconds that the application took.
+    Application,
+    /// `send_time`: seconds from the end of the application to that of the sending.
+    Sending,
+    /// `reason`: why the request is over.
+    Reason,
+    /// `request_id`
+    RequestId,
+    /// `p`: the worker's process, as `<PID>`.
     Process,
+    /// The number alone.
+    ProcessNumber,
     /// `{name}i`, and `f` and `a`: a header of the request.
     RequestHeader(String),
     /// `{name}o`: a header that the application set.
@@ -59,15 +77,66 @@ pub enum Part {
     Value(Atom, i32),
 }
 
-/// Takes a format apart. Of Python's conversions it knows `%(name)s` and `%(name)d`, with a width; `%%` is a percent
-/// sign. What is no conversion at all stands as text.
-pub fn parse(format: &str) -> Vec<Part> {
+/// Takes a format apart. `json` and `logfmt` are all that there is to tell; `combined` is Gunicorn's default, which is
+/// Apache's "combined".
+///
+/// `None`: it has conversions that only Python knows.
+pub fn compile(format: &str) -> Option<(Style, Vec<Part>)> {
+    match format {
+        "combined" => Some((Style::Line, parse(COMBINED)?)),
+        "json" => Some((Style::Json, fields("{", ",", "}", |name| format!("\"{name}\":")))),
+        "logfmt" => Some((Style::Logfmt, fields("", " ", "", |name| format!("{name}=")))),
+        format => Some((Style::Line, parse(format)?)),
+    }
+}
+
+const COMBINED: &str = r#"%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s""#;
+
+/// The fields of `json` and `logfmt` in their order.
+fn named_fields() -> [(&'static str, Atom); 17] {
+    let header = |name: &str| Atom::RequestHeader(name.to_owned());
+    [
+        ("time", Atom::IsoTime),
+        ("remote_addr", Atom::Address),
+        ("user", Atom::User),
+        ("method", Atom::Method),
+        ("target", Atom::Target),
+        ("protocol", Atom::Protocol),
+        ("status", Atom::Status),
+        ("bytes", Atom::Bytes),
+        ("duration", Atom::Took(Unit::Decimal)),
+        ("queue_time", Atom::Queue),
+        ("app_time", Atom::Application),
+        ("send_time", Atom::Sending),
+        ("reason", Atom::Reason),
+        ("request_id", Atom::RequestId),
+        ("referer", header("referer")),
+        ("user_agent", header("user-agent")),
+        ("pid", Atom::ProcessNumber),
+    ]
+}
+
+fn fields(open: &str, between: &str, close: &str, name: impl Fn(&str) -> String) -> Vec<Part> {
+    let mut parts = Vec::new();
+    for (index, (field, atom)) in named_fields().into_iter().enumerate() {
+        literal(&mut parts, if index == 0 { open } else { between });
+        literal(&mut parts, &name(field));
+        parts.push(Part::Value(atom, 0));
+    }
+    literal(&mut parts, close);
+    parts
+}
+
+/// Of Python's conversions it knows `%(name)s` and `%(name)d`, with a width; `%%` is a percent sign. What is no
+/// conversion at all stands as text. `None`: there are others.
+fn parse(format: &str) -> Option<Vec<Part>> {
     let mut parts = Vec::new();
     let mut rest = format;
     while let Some(percent) = rest.find('%') {
         literal(&mut parts, &rest[..percent]);
         let after = &rest[percent + 1..];
-        if let Some((part, length)) = conversion(after) {
+        if after.starts_with('(') {
+            let (part, length) = conversion(after)?;
             parts.push(part);
             rest = &after[length..];
         } else {
@@ -76,7 +145,7 @@ pub fn parse(format: &str) -> Vec<Part> {
         }
     }
     literal(&mut parts, rest);
-    parts
+    Some(parts)
 }
 
 fn literal(parts: &mut Vec<Part>, text: &str) {
@@ -91,7 +160,13 @@ fn literal(parts: &mut Vec<Part>, text: &str) {
 fn conversion(text: &str) -> Option<(Part, usize)> {
     let (name, behind) = text.strip_prefix('(')?.split_once(')')?;
     let end = behind.find(|c: char| c.is_ascii_alphabetic())?;
-    let width = if end == 0 { 0 } else { behind[..end].parse().ok()? };
+    let width = &behind[..end];
+    let digits = width.strip_prefix('-').unwrap_or(width);
+    // A zero in front, as other flags, is for Python to understand.
+    if digits.starts_with('0') || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let width = if width.is_empty() { 0 } else { width.parse().ok()? };
     matches!(behind.as_bytes()[end], b's' | b'd' | b'i')
         .then(|| (Part::Value(atom(name), width), name.len() + 2 + end + 1))
 }
@@ -115,6 +190,11 @@ fn atom(name: &str) -> Atom {
         "D" => Atom::Took(Unit::Microseconds),
         "L" => Atom::Took(Unit::Decimal),
         "p" => Atom::Process,
+        "queue_time" => Atom::Queue,
+        "app_time" => Atom::Application,
+        "send_time" => Atom::Sending,
+        "reason" => Atom::Reason,
+        "request_id" => Atom::RequestId,
         _ => named(name).unwrap_or(Atom::Nothing),
     }
 }
@@ -122,9 +202,9 @@ fn atom(name: &str) -> Atom {
 fn named(name: &str) -> Option<Atom> {
     let (name, kind) = name.strip_prefix('{')?.split_once('}')?;
     match kind {
-        "i" => Some(Atom::RequestHeader(name.to_owned())),
-        "o" => Some(Atom::ResponseHeader(name.to_owned())),
-        "e" => Some(Atom::Variable(name.to_owned())),
+        "i" | "I" => Some(Atom::RequestHeader(name.to_owned())),
+        "o" | "O" => Some(Atom::ResponseHeader(name.to_owned())),
+        "e" | "E" => Some(Atom::Variable(name.to_owned())),
         _ => None,
     }
 }

@@ -3,7 +3,9 @@
 use pyo3::prelude::*;
 
 mod arbiter;
+mod http;
 mod settings;
+mod values;
 mod worker;
 
 /// The native half of the `rgunicorn` package.
@@ -11,5 +13,6 @@ mod worker;
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     settings::register(module)?;
     arbiter::register(module)?;
+    http::register(module)?;
     worker::register(module)
 }

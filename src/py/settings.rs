@@ -1,17 +1,19 @@
-//! What Python sees of `settings`: its objects become `Raw`, a checked `Value` becomes an object again.
+//! What Python sees of `settings`: the table row by row, command lines, and what the machine is good for.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use pyo3::create_exception;
-use pyo3::exceptions::{PyAttributeError, PyException, PyImportError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyException, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFrozenSet, PyInt, PyList, PySet, PyString, PyTuple, PyType};
 
+use super::values;
 use crate::settings::cli::{self, End};
 use crate::settings::{
-    self, Culprit, Fault, Kind, Literal, Nature, Raw, SETTINGS, Setting, Surroundings, Value,
+    self, Account, Culprit, Fault, Kind, Literal, Machine, PLAIN, Pace, SETTINGS, Section, Setting,
+    Surroundings, Takes, When,
 };
+use crate::sys::account;
 
 create_exception!(
     rgunicorn._native,
@@ -28,7 +30,11 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<CommandLine>()?;
     module.add_function(wrap_pyfunction!(setting_specs, module)?)?;
     module.add_function(wrap_pyfunction!(parse_command_line, module)?)?;
-    module.add_function(wrap_pyfunction!(settings_markdown, module)?)
+    module.add_function(wrap_pyfunction!(settings_markdown, module)?)?;
+    module.add_function(wrap_pyfunction!(auto_workers, module)?)?;
+    module.add_function(wrap_pyfunction!(setting_meant, module)?)?;
+    module.add_function(wrap_pyfunction!(is_pattern, module)?)?;
+    module.add_function(wrap_pyfunction!(import_object, module)?)
 }
 
 /// One row of the table of settings.
@@ -42,6 +48,12 @@ impl SettingSpec {
         self.0.name
     }
 
+    /// The name of its class in `rgunicorn.config`.
+    #[getter]
+    fn class_name(&self) -> &'static str {
+        self.0.class
+    }
+
     #[getter]
     fn section(&self) -> &'static str {
         self.0.section.title()
@@ -51,6 +63,55 @@ impl SettingSpec {
     #[getter]
     fn spelling(&self) -> String {
         self.0.spelling()
+    }
+
+    /// The options on the command line.
+    #[getter]
+    fn flags(&self) -> Vec<&'static str> {
+        self.0.flags.to_vec()
+    }
+
+    /// What the option takes: `nothing`, `text`, `number`, `list` or `optional`; nothing if there is no option.
+    #[getter]
+    fn takes(&self) -> Option<&'static str> {
+        match self.0.takes {
+            Takes::Nowhere => None,
+            Takes::Nothing { .. } => Some("nothing"),
+            Takes::Text(_) => Some("text"),
+            Takes::Whole(_) | Takes::WholeOr(..) | Takes::Mode(_) => Some("number"),
+            Takes::Several(_) => Some("list"),
+            Takes::Optional { .. } => Some("optional"),
+        }
+    }
+
+    /// How the help names what the option takes.
+    #[getter]
+    fn meta(&self) -> Option<&'static str> {
+        match self.0.takes {
+            Takes::Nowhere | Takes::Nothing { .. } => None,
+            Takes::Text(meta)
+            | Takes::Whole(meta)
+            | Takes::WholeOr(meta, _)
+            | Takes::Mode(meta)
+            | Takes::Several(meta)
+            | Takes::Optional { meta, .. } => Some(meta),
+        }
+    }
+
+    /// The value that the option gives without a text: of `nothing` and `optional`.
+    #[getter]
+    fn without<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match self.0.takes {
+            Takes::Nothing { stores } => values::plain(py, settings::Raw::Bool(stores)),
+            Takes::Optional { without, .. } => values::plain(py, settings::Raw::from(without)),
+            _ => Ok(py.None().into_bound(py)),
+        }
+    }
+
+    /// Whether Gunicorn does not have it.
+    #[getter]
+    fn is_ours(&self) -> bool {
+        self.0.ours
     }
 
     /// What the setting takes, in words.
@@ -70,28 +131,86 @@ impl SettingSpec {
         matches!(self.0.kind, Kind::Hook(_))
     }
 
-    /// Where the default comes from if not from the table, in words: `the environment variable PORT`.
-    fn default_source(&self, start_directory: PathBuf) -> Option<String> {
-        let surroundings = Surroundings { variable: &variable, start_directory: &start_directory };
-        self.0.source.filter(|source| source.raw(&surroundings).is_some()).map(settings::Source::named)
+    /// The part that a value asks for and that does not exist: `(its name, the setting that takes the wish back)`.
+    /// `given` and `changed` say whether somebody has set the value, and to something else than the default.
+    fn missing(
+        &self,
+        value: &Bound<'_, PyAny>,
+        given: bool,
+        changed: bool,
+    ) -> PyResult<Option<(&'static str, Option<&'static str>)>> {
+        let Some(missing) = self.0.missing else { return Ok(None) };
+        let asks = match missing.when {
+            When::Changed => changed,
+            When::Given => given,
+            When::Is(word) => value.eq(word)?,
+        };
+        Ok(asks.then_some((missing.part, missing.unless)))
     }
 
-    /// The checked value. Raises `ValueError` or `TypeError` with Gunicorn's text. Paths are relative to
+    /// The checked value. Raises `ValueError`, `TypeError` or `ConfigError` with Gunicorn's text. Paths are relative to
     /// `start_directory`.
     fn check<'py>(&self, given: &Bound<'py, PyAny>, start_directory: PathBuf) -> PyResult<Bound<'py, PyAny>> {
-        let given = prepared(self.0.kind, given)?;
-        let raw = raw(self.0.kind, &given)?;
-        let surroundings = Surroundings { variable: &variable, start_directory: &start_directory };
-        let value = self.0.kind.check(&raw, &surroundings).map_err(exception)?;
-        object(given.py(), value, || Ok(given.clone()))
+        let py = given.py();
+        let given = values::prepared(self.0.kind, given)?;
+        let raw = values::raw(self.0.kind, &given)?;
+        let checked = self.0.kind.check(&raw, &surroundings(&start_directory));
+        let value = checked.map_err(|fault| exception(py, fault))?;
+        values::object(py, value, || Ok(given.clone()))
     }
 
-    /// The default, which may depend on the environment; `None` for hooks.
-    fn default_value<'py>(&self, py: Python<'py>, start_directory: PathBuf) -> PyResult<Bound<'py, PyAny>> {
-        let surroundings = Surroundings { variable: &variable, start_directory: &start_directory };
-        let value = self.0.default_value(&surroundings).map_err(|(_, fault)| exception(fault))?;
-        object(py, value, || dictionary(py, self.0.default))
+    /// The default, which may depend on the environment, not yet checked; `None` for hooks. With it the name of
+    /// what gave it, if that is worth telling.
+    fn initial<'py>(
+        &self,
+        py: Python<'py>,
+        start_directory: PathBuf,
+    ) -> PyResult<(Bound<'py, PyAny>, Option<String>)> {
+        if let Literal::Dict(pairs) = self.0.default {
+            return Ok((values::dictionary(py, pairs)?, None));
+        }
+        let (raw, source) = self.0.initial(&surroundings(&start_directory));
+        Ok((values::plain(py, raw)?, source.and_then(settings::Source::named)))
     }
+
+    /// A setting that a program adds: its class checks the value itself. `takes` is one of the words of the attribute.
+    #[staticmethod]
+    fn added(
+        name: &str,
+        section: &str,
+        flags: Vec<String>,
+        takes: Option<&str>,
+        meta: &str,
+        description: &str,
+    ) -> PyResult<Self> {
+        let meta = kept(meta);
+        let takes = match takes {
+            None => Takes::Nowhere,
+            Some("nothing") => Takes::Nothing { stores: true },
+            Some("text") => Takes::Text(meta),
+            Some("list") => Takes::Several(meta),
+            // No argument can hold this: the class puts its own value there. The first of the two is taken for the
+            // mark that shields a text.
+            Some("optional") => Takes::Optional { meta, without: "\0\0" },
+            Some(other) => return Err(PyTypeError::new_err(format!("an option cannot take {other}"))),
+        };
+        let flags: Vec<&'static str> = flags.iter().map(|flag| kept(flag)).collect();
+        let section = Section::ALL.iter().find(|known| known.title() == section);
+        Ok(Self(Box::leak(Box::new(Setting {
+            name: kept(name),
+            section: section.copied().unwrap_or(Section::Own),
+            flags: Box::leak(flags.into_boxed_slice()),
+            takes,
+            kind: Kind::Anything,
+            description: kept(description),
+            ..PLAIN
+        }))))
+    }
+}
+
+/// The settings that programs add live as long as the process, as those of the table do.
+fn kept(text: &str) -> &'static str {
+    Box::leak(text.into())
 }
 
 /// What a command line gives: values that are not yet checked.
@@ -109,17 +228,23 @@ fn setting_specs() -> Vec<SettingSpec> {
     SETTINGS.iter().map(SettingSpec).collect()
 }
 
-/// Reads command-line arguments, without the program's name. Raises `CommandLineEnd` for a mistake in them, and where
+/// Reads command-line arguments, without the program's name, for the options of `specs`. Raises `CommandLineEnd` for a mistake in them, and where
 /// they ask for help or the version.
 #[pyfunction]
-fn parse_command_line(py: Python<'_>, program: &str, arguments: Vec<OsString>) -> PyResult<CommandLine> {
-    let line = cli::parse(program, &arguments).map_err(|end| match end {
+fn parse_command_line(
+    py: Python<'_>,
+    program: &str,
+    arguments: Vec<OsString>,
+    specs: Vec<PyRef<'_, SettingSpec>>,
+) -> PyResult<CommandLine> {
+    let settings: Vec<&'static Setting> = specs.iter().map(|spec| spec.0).collect();
+    let line = cli::parse(program, &arguments, &settings).map_err(|end| match end {
         End::Answer(text) => CommandLineEnd::new_err((0, text)),
         End::Mistake(text) => CommandLineEnd::new_err((2, text)),
     })?;
     let mut given = Vec::with_capacity(line.given.len());
     for (setting, raw) in line.given {
-        given.push((setting.name, plain(py, raw)?.unbind()));
+        given.push((setting.name, values::plain(py, raw)?.unbind()));
     }
     Ok(CommandLine { given, positionals: line.positionals })
 }
@@ -130,149 +255,57 @@ fn settings_markdown() -> String {
     settings::markdown()
 }
 
+/// How many workers `auto` means, and how the number comes about. `root` is where the system's files are looked for,
+/// `processors` the number that the process may use, `several` whether a worker serves several requests at a time.
+#[pyfunction]
+fn auto_workers(root: PathBuf, processors: usize, several: bool) -> (usize, String) {
+    let machine = Machine::read(&root, processors);
+    let pace = if several { Pace::Several } else { Pace::One };
+    (machine.workers(pace), machine.sum(pace))
+}
+
+/// The setting that a name nearly is, if it is one by mistake.
+#[pyfunction]
+fn setting_meant(name: &str) -> Option<&'static str> {
+    settings::meant(name).map(|setting| setting.name)
+}
+
+/// Whether a path stands for several files.
+#[pyfunction]
+fn is_pattern(path: &str) -> bool {
+    settings::is_pattern(path)
+}
+
+/// What a dotted name names. Raises `TypeError` if it cannot be had.
+#[pyfunction]
+fn import_object<'py>(py: Python<'py>, path: &str) -> PyResult<Bound<'py, PyAny>> {
+    values::imported(path, py)
+}
+
+fn surroundings(start_directory: &Path) -> Surroundings<'_> {
+    Surroundings { variable: &variable, start_directory, account: &account_id, home: &account::home }
+}
+
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-fn exception(fault: Fault) -> PyErr {
+fn account_id(account: Account, name: Option<&str>) -> Option<u32> {
+    match account {
+        Account::User => account::user_id(name),
+        Account::Group => account::group_id(name),
+    }
+}
+
+fn exception(py: Python<'_>, fault: Fault) -> PyErr {
     match fault.culprit {
         Culprit::Type => PyTypeError::new_err(fault.message),
         Culprit::Value => PyValueError::new_err(fault.message),
+        Culprit::Surroundings => config_error(py, fault.message).unwrap_or_else(|error| error),
     }
 }
 
-/// What Gunicorn does to a value before it looks at it: a hook's dotted name is imported, and a function given as a
-/// class is called for the class.
-fn prepared<'py>(kind: Kind, given: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    match kind {
-        Kind::Hook(_) => match given.cast::<PyString>() {
-            Ok(name) => imported(name.to_str()?, given.py()),
-            Err(_) => Ok(given.clone()),
-        },
-        Kind::Class if is_function(given)? => given.call0(),
-        _ => Ok(given.clone()),
-    }
-}
-
-fn is_function(given: &Bound<'_, PyAny>) -> PyResult<bool> {
-    let inspect = given.py().import("inspect")?;
-    Ok(inspect.call_method1("isfunction", (given,))?.is_truthy()?
-        || inspect.call_method1("ismethod", (given,))?.is_truthy()?)
-}
-
-fn imported<'py>(path: &str, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-    let (module, name) = path.rsplit_once('.').ok_or_else(|| {
-        PyTypeError::new_err(format!(
-            "Value '{path}' is not import string. Format: module[.submodules...].object"
-        ))
-    })?;
-    py.import(module).and_then(|module| module.getattr(name)).map_err(|error| {
-        if error.is_instance_of::<PyImportError>(py) {
-            PyTypeError::new_err(error.value(py).to_string())
-        } else if error.is_instance_of::<PyAttributeError>(py) {
-            PyTypeError::new_err(format!("Can not load '{name}' from '{module}'"))
-        } else {
-            error
-        }
-    })
-}
-
-fn raw(kind: Kind, given: &Bound<'_, PyAny>) -> PyResult<Raw> {
-    // Whatever is false in Python is an empty list: configs say `raw_env = {}`.
-    if given.is_none() || (kind == Kind::List && !given.is_truthy()?) {
-        return Ok(Raw::None);
-    }
-    // A bool is an int in Python, so it is asked first.
-    if let Ok(on) = given.cast::<PyBool>() {
-        return Ok(Raw::Bool(on.is_true()));
-    }
-    if given.is_instance_of::<PyInt>() {
-        return match given.extract::<i128>() {
-            Ok(number) => Ok(Raw::Int(number)),
-            Err(_) => opaque(Nature::Other, given),
-        };
-    }
-    if let Ok(text) = given.cast::<PyString>() {
-        return Ok(Raw::Text(text.to_str()?.to_owned()));
-    }
-    if is_sequence(given) {
-        let items: PyResult<Vec<Raw>> = given.try_iter()?.map(|item| raw(Kind::Text, &item?)).collect();
-        return items.map(Raw::List);
-    }
-    opaque(nature(kind, given)?, given)
-}
-
-fn is_sequence(given: &Bound<'_, PyAny>) -> bool {
-    given.is_instance_of::<PyList>()
-        || given.is_instance_of::<PyTuple>()
-        || given.is_instance_of::<PySet>()
-        || given.is_instance_of::<PyFrozenSet>()
-}
-
-fn opaque(nature: Nature, given: &Bound<'_, PyAny>) -> PyResult<Raw> {
-    Ok(Raw::Object { nature, shown: given.str()?.to_str()?.to_owned() })
-}
-
-fn nature(kind: Kind, given: &Bound<'_, PyAny>) -> PyResult<Nature> {
-    // A class is callable too: which of the two it is depends on who asks.
-    match kind {
-        Kind::Hook(_) if given.is_callable() => Ok(Nature::Callable { positional: positional(given)? }),
-        _ if given.is_instance_of::<PyDict>() => Ok(Nature::Dict),
-        _ if given.is_instance_of::<PyType>() => Ok(Nature::Class),
-        _ => Ok(Nature::Other),
-    }
-}
-
-/// The number of positional parameters by signature, as Gunicorn counts them.
-pub(super) fn positional(given: &Bound<'_, PyAny>) -> PyResult<usize> {
-    let inspect = given.py().import("inspect")?;
-    let parameters = inspect.call_method1("signature", (given,))?.getattr("parameters")?;
-    let class = inspect.getattr("Parameter")?;
-    let counted = [class.getattr("POSITIONAL_ONLY")?, class.getattr("POSITIONAL_OR_KEYWORD")?];
-    let mut number = 0;
-    for parameter in parameters.call_method0("values")?.try_iter()? {
-        let kind = parameter?.getattr("kind")?;
-        number += usize::from(counted.iter().any(|one| one.is(&kind)));
-    }
-    Ok(number)
-}
-
-/// The Python object of a checked value; `given` makes the one that was kept as it is.
-fn object<'py>(
-    py: Python<'py>,
-    value: Value,
-    given: impl FnOnce() -> PyResult<Bound<'py, PyAny>>,
-) -> PyResult<Bound<'py, PyAny>> {
-    Ok(match value {
-        Value::None => py.None().into_bound(py),
-        Value::Bool(on) => PyBool::new(py, on).to_owned().into_any(),
-        Value::Int(number) => number.into_pyobject(py)?.into_any(),
-        Value::Text(text) => text.into_pyobject(py)?.into_any(),
-        Value::List(texts) => texts.into_pyobject(py)?,
-        Value::Given => given()?,
-    })
-}
-
-fn dictionary(py: Python<'_>, literal: Literal) -> PyResult<Bound<'_, PyAny>> {
-    let dict = PyDict::new(py);
-    if let Literal::Dict(pairs) = literal {
-        for (key, value) in pairs {
-            dict.set_item(key, value)?;
-        }
-    }
-    Ok(dict.into_any())
-}
-
-/// A value from the command line, which is always plain data.
-fn plain(py: Python<'_>, raw: Raw) -> PyResult<Bound<'_, PyAny>> {
-    Ok(match raw {
-        Raw::None | Raw::Object { .. } => py.None().into_bound(py),
-        Raw::Bool(on) => PyBool::new(py, on).to_owned().into_any(),
-        Raw::Int(number) => number.into_pyobject(py)?.into_any(),
-        Raw::Text(text) => text.into_pyobject(py)?.into_any(),
-        Raw::List(items) => {
-            let objects: PyResult<Vec<_>> = items.into_iter().map(|item| plain(py, item)).collect();
-            PyList::new(py, objects?)?.into_any()
-        }
-    })
+fn config_error(py: Python<'_>, message: String) -> PyResult<PyErr> {
+    let class = py.import("rgunicorn.errors")?.getattr("ConfigError")?;
+    Ok(PyErr::from_value(class.call1((message,))?))
 }

@@ -4,16 +4,16 @@
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::arbiter::Slot;
-use super::settings::positional;
+use super::values::positional;
 use crate::net::{Address, Listener};
 use crate::proto::forwarded::TrustedPeers;
-use crate::proto::http1::fields::is_field_value;
 use crate::proto::http1::{ForwarderHeaders, HeaderMap, Limits, Rules, SecureSchemeHeaders};
 use crate::reactor::{ReactorSettings, SpoolSettings};
 use crate::sys::file;
@@ -29,7 +29,6 @@ fn run_sync(worker: &Bound<'_, PyAny>) -> PyResult<()> {
 fn setup(worker: &Bound<'_, PyAny>) -> PyResult<Setup> {
     let cfg = worker.getattr("cfg")?;
     let log = worker.getattr("log")?;
-    let access_log = log.getattr("access_log_enabled")?.is_truthy()?;
     let max_requests: u64 = worker.getattr("max_requests")?.extract()?;
     let slot = worker.getattr("slot")?.cast_into::<Slot>()?;
     let slot = slot.get();
@@ -45,13 +44,25 @@ fn setup(worker: &Bound<'_, PyAny>) -> PyResult<Setup> {
         // sys.maxsize is how a worker says "never".
         max_requests: Some(max_requests).filter(|&limit| limit < i64::MAX as u64),
         graceful_timeout: seconds(&cfg, "graceful_timeout")?,
-        access_log_format: if access_log { Some(access_log_format(&cfg)?) } else { None },
+        access_log_format: access_log_format(&log, &cfg)?,
+        notify_every: notify_every(worker)?,
         hooks: Arc::new(hooks(worker, &cfg)?),
         cfg: cfg.unbind(),
         application: worker.getattr("wsgi")?.unbind(),
         log: log.unbind(),
         worker: worker.clone().unbind(),
     })
+}
+
+/// `timeout` of a worker is half of the setting, in seconds; 0 = no limit, then Gunicorn notifies every half second.
+fn notify_every(worker: &Bound<'_, PyAny>) -> PyResult<Option<u64>> {
+    if !worker.getattr("notifies")?.is_truthy()? {
+        return Ok(None);
+    }
+    let timeout: f64 = worker.getattr("timeout")?.extract()?;
+    let timeout = Duration::try_from_secs_f64(timeout).unwrap_or_default();
+    let every = if timeout.is_zero() { Duration::from_millis(500) } else { timeout };
+    Ok(Some(u64::try_from(every.as_nanos()).unwrap_or(u64::MAX)))
 }
 
 fn hooks(worker: &Bound<'_, PyAny>, cfg: &Bound<'_, PyAny>) -> PyResult<Hooks> {
@@ -83,9 +94,15 @@ where
     cfg.getattr(name)?.extract().map_err(Into::into)
 }
 
-/// Files write `None` for the default.
-fn access_log_format(cfg: &Bound<'_, PyAny>) -> PyResult<String> {
-    match setting(cfg, "access_log_format")? {
+/// Files write `None` for off.
+fn flag(cfg: &Bound<'_, PyAny>, name: &str) -> PyResult<bool> {
+    cfg.getattr(name)?.is_truthy()
+}
+
+/// The logger's own configuration is an older one if its latest reload has failed. Files write `None` for the default.
+fn access_log_format(log: &Bound<'_, PyAny>, cfg: &Bound<'_, PyAny>) -> PyResult<String> {
+    let known = log.getattr_opt("cfg")?.unwrap_or_else(|| cfg.clone());
+    match setting(&known, "access_log_format")? {
         Some(format) => Ok(format),
         None => cfg.getattr("settings")?.get_item("access_log_format")?.getattr("default")?.extract(),
     }
@@ -116,7 +133,9 @@ fn listeners(worker: &Bound<'_, PyAny>) -> PyResult<Vec<ListenerSetup>> {
 
 fn facts(worker: &Bound<'_, PyAny>, cfg: &Bound<'_, PyAny>) -> PyResult<ServerFacts> {
     let py = worker.py();
-    let errors = py.import("rgunicorn.http.wsgi")?.getattr("WSGIErrorsWrapper")?.call1((cfg,))?;
+    let module = py.import("rgunicorn.http.wsgi")?;
+    let errors = module.getattr("WSGIErrorsWrapper")?.call1((cfg,))?;
+    let overwritten = |name| module.call_method1("overwritten", (name,))?.extract::<String>();
     let script_name = py.import("os")?.getattr("environ")?.call_method1("get", ("SCRIPT_NAME", ""))?;
     Ok(ServerFacts {
         errors: errors.unbind(),
@@ -124,42 +143,23 @@ fn facts(worker: &Bound<'_, PyAny>, cfg: &Bound<'_, PyAny>) -> PyResult<ServerFa
         no_input: Input::empty(py)?.into_any(),
         multithread: false,
         multiprocess: setting::<u64>(cfg, "workers")? > 1,
-        software: overridable(py, "SERVER_SOFTWARE")?,
-        server: server_field(&overridable(py, "SERVER")?)?,
+        software: overwritten("SERVER_SOFTWARE")?,
+        server: overwritten("SERVER")?.chars().map(|letter| letter as u8).collect(),
         script_name: script_name.extract()?,
     })
 }
 
-/// The `Server` field as bytes. Errors: it cannot be sent.
-fn server_field(server: &str) -> PyResult<Vec<u8>> {
-    let bytes = server.chars().map(|letter| u8::try_from(letter).ok()).collect::<Option<Vec<u8>>>();
-    bytes
-        .filter(|bytes| is_field_value(bytes))
-        .ok_or_else(|| PyValueError::new_err(format!("SERVER cannot be sent in a response: {server:?}")))
-}
-
-/// One of the names that configurations overwrite, in the package or in `http.wsgi`, which has a copy of it.
-fn overridable(py: Python<'_>, name: &str) -> PyResult<String> {
-    let used = py.import("rgunicorn.http.wsgi")?;
-    let overwritten = used.getattr(name)?.ne(used.getattr("DEFAULTS")?.get_item(name)?)?;
-    let module = if overwritten { used } else { py.import("rgunicorn")? };
-    module.getattr(name)?.str()?.extract()
-}
-
 fn reactor_settings(cfg: &Bound<'_, PyAny>) -> PyResult<ReactorSettings> {
-    let trusted: Vec<String> = setting(cfg, "forwarded_allow_ips")?;
-    let trusted = TrustedPeers::parse(trusted.iter().map(String::as_str))
-        .map_err(|entry| PyValueError::new_err(format!("forwarded_allow_ips: {entry} is not a network")))?;
     let size = |name| setting::<u64>(cfg, name).map(|size| usize::try_from(size).unwrap_or(usize::MAX));
     Ok(ReactorSettings {
         rules: rules(cfg)?,
-        trusted,
+        trusted: trusted_peers(cfg)?,
         keepalive: seconds(cfg, "keepalive")?,
         header_timeout: seconds(cfg, "header_timeout")?,
         body_timeout: seconds(cfg, "body_timeout")?,
         send_timeout: seconds(cfg, "send_timeout")?,
         limit_request_body: setting(cfg, "limit_request_body")?,
-        stream_request_body: setting(cfg, "stream_request_body")?,
+        stream_request_body: flag(cfg, "stream_request_body")?,
         worker_connections: size("worker_connections")?.max(1),
         // Alone a worker may take several at once; with siblings it takes one and leaves the next to whoever is idle.
         accept_burst: if setting::<u64>(cfg, "workers")? > 1 { 1 } else { 16 },
@@ -172,7 +172,15 @@ fn reactor_settings(cfg: &Bound<'_, PyAny>) -> PyResult<ReactorSettings> {
     })
 }
 
-fn rules(cfg: &Bound<'_, PyAny>) -> PyResult<Rules> {
+/// The peers whose headers about the connection are believed.
+pub(super) fn trusted_peers(cfg: &Bound<'_, PyAny>) -> PyResult<TrustedPeers> {
+    let trusted: Vec<String> = setting(cfg, "forwarded_allow_ips")?;
+    TrustedPeers::parse(trusted.iter().map(String::as_str))
+        .map_err(|entry| PyValueError::new_err(format!("forwarded_allow_ips: {entry} is not a network")))
+}
+
+/// What the settings allow in a request.
+pub(super) fn rules(cfg: &Bound<'_, PyAny>) -> PyResult<Rules> {
     let schemes = cfg.getattr("secure_scheme_headers")?.cast_into::<PyDict>()?;
     let schemes: Vec<(String, String)> = schemes
         .iter()
@@ -187,11 +195,11 @@ fn rules(cfg: &Bound<'_, PyAny>) -> PyResult<Rules> {
     let schemes = schemes.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     Ok(Rules {
         limits,
-        permit_obsolete_folding: setting(cfg, "permit_obsolete_folding")?,
-        strip_header_spaces: setting(cfg, "strip_header_spaces")?,
-        permit_unconventional_http_method: setting(cfg, "permit_unconventional_http_method")?,
-        permit_unconventional_http_version: setting(cfg, "permit_unconventional_http_version")?,
-        casefold_http_method: setting(cfg, "casefold_http_method")?,
+        permit_obsolete_folding: flag(cfg, "permit_obsolete_folding")?,
+        strip_header_spaces: flag(cfg, "strip_header_spaces")?,
+        permit_unconventional_http_method: flag(cfg, "permit_unconventional_http_method")?,
+        permit_unconventional_http_version: flag(cfg, "permit_unconventional_http_version")?,
+        casefold_http_method: flag(cfg, "casefold_http_method")?,
         header_map: header_map(&setting::<String>(cfg, "header_map")?),
         forwarder_headers: ForwarderHeaders::new(forwarder_headers.iter().map(String::as_str)),
         secure_scheme_headers: SecureSchemeHeaders::new(schemes),

@@ -84,9 +84,10 @@ impl Decoder {
 /// Why a body cannot be kept.
 #[derive(Debug)]
 pub enum StorageError {
-    /// No temporary file can be made: here is what there is of the body. The application must read the rest itself.
-    NoFile(Vec<u8>),
-    /// The file cannot be written.
+    /// No temporary file can be made, or it takes nothing: here is what there is of the body. The application must
+    /// read the rest itself.
+    NoFile(Vec<u8>, io::Error),
+    /// The file cannot be written any further.
     Write(io::Error),
 }
 
@@ -104,24 +105,17 @@ impl Sink {
             self.memory.extend_from_slice(bytes);
             return Ok(());
         }
-        if self.file.is_none() {
-            match settings.open() {
-                Ok(file) => self.file = Some((file, 0)),
-                Err(_) => {
-                    self.memory.extend_from_slice(bytes);
-                    return Err(StorageError::NoFile(std::mem::take(&mut self.memory)));
-                }
-            }
-            let memory = std::mem::take(&mut self.memory);
-            self.write(&memory)?;
+        if let Some((file, length)) = &mut self.file {
+            file.write_all(bytes).map_err(StorageError::Write)?;
+            *length += bytes.len() as u64;
+            return Ok(());
         }
-        self.write(bytes)
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<(), StorageError> {
-        let (file, length) = self.file.as_mut().expect("only called once there is a file");
-        file.write_all(bytes).map_err(StorageError::Write)?;
-        *length += bytes.len() as u64;
+        self.memory.extend_from_slice(bytes);
+        let memory = std::mem::take(&mut self.memory);
+        match settings.open().and_then(|mut file| file.write_all(&memory).map(|()| file)) {
+            Ok(file) => self.file = Some((file, memory.len() as u64)),
+            Err(error) => return Err(StorageError::NoFile(memory, error)),
+        }
         Ok(())
     }
 

@@ -43,12 +43,14 @@ pub(super) enum Phase {
 pub(super) enum Step {
     /// A request is complete.
     Ready(Box<Request>),
+    /// A request's body can only be read from the socket, because there is no room to store it.
+    Unstored(Box<Request>, io::Error),
     /// Nothing more can be done before the socket is readable again.
     Wait(Wait, Progress),
     /// There may be more to read, but others wait too.
     Again,
-    /// The peer is gone, or will get no answer.
-    Close(Closed),
+    /// The peer is gone, or will get no answer to what had come of its request.
+    Close(Closed, Option<Box<Request>>),
     /// The peer gets this answer.
     Refuse(Refusal, Option<Box<Request>>),
 }
@@ -72,6 +74,8 @@ pub(super) struct Connection {
     pub outbound: Outbound,
     /// Requests read so far.
     pub requests: u32,
+    /// Somebody wants to know when the response has been sent: see [`crate::reactor::Exchange::follow`].
+    pub ticket: Option<u64>,
     /// The socket may hold bytes that were not received yet.
     pub readable: bool,
     /// The peer has sent its last byte, or the socket failed: only a read tells.
@@ -97,6 +101,7 @@ impl Connection {
             inbound: Vec::new(),
             outbound: Outbound::default(),
             requests: 0,
+            ticket: None,
             readable: true,
             hangup: false,
             registered: false,
@@ -107,6 +112,14 @@ impl Connection {
     /// Whether it has nothing to do: between two requests, or before the first byte of one.
     pub fn is_idle(&self) -> bool {
         matches!(self.phase, Phase::Head(_)) && self.inbound.is_empty()
+    }
+
+    /// The request whose body is still coming. The connection must end then.
+    pub fn take_unfinished(&mut self) -> Option<Box<Request>> {
+        match &mut self.phase {
+            Phase::Body(request) => Some(std::mem::take(request)),
+            _ => None,
+        }
     }
 
     /// Reads and goes as far as the bytes allow.
@@ -148,7 +161,7 @@ impl Connection {
             match self.receive(&mut request.bytes, HEAD_ROOM) {
                 Ok(Some(_)) => progress = Progress::Some,
                 Ok(None) => break,
-                Err(error) => return Step::Close(Closed::of(error, request.bytes.is_empty())),
+                Err(error) => return Step::Close(Closed::of(error, request.bytes.is_empty()), None),
             }
         }
         // A client that sends its head slowly costs what it has sent, in memory (an exact copy) and in time (a long
@@ -209,7 +222,7 @@ impl Connection {
     ) -> Step {
         let behind = request.bytes.len() > length;
         if request.head.expect_continue && !behind && self.send_continue().is_err() {
-            return Step::Close(Closed::Premature);
+            return Step::Close(Closed::Premature, Some(request));
         }
         self.inbound = request.bytes[length..].to_vec();
         // The head may have to wait for a slow body: it keeps what it needs and no more.
@@ -262,7 +275,7 @@ impl Connection {
                     }
                 }
                 Ok(None) => self.readable = false,
-                Err(error) => return Step::Close(Closed::of(error, false)),
+                Err(error) => return Step::Close(Closed::of(error, false), Some(request)),
             }
         }
     }
@@ -328,7 +341,7 @@ impl Connection {
             match self.receive(&mut scratch, BLOCK) {
                 Ok(Some(_)) => {}
                 Ok(None) => return Step::Wait(Wait::Linger, Progress::None),
-                Err(_) => return Step::Close(Closed::Idle),
+                Err(_) => return Step::Close(Closed::Idle, None),
             }
         }
         Step::Again
@@ -374,14 +387,18 @@ impl Fault {
     fn into_step(self, mut request: Box<Request>) -> Step {
         match self {
             Self::Refused(refusal) => Step::Refuse(refusal, Some(request)),
-            Self::Storage(StorageError::NoFile(start), end) => {
-                request.body = if end { Body::Memory(start) } else { Body::Stream(start) };
-                if end {
-                    request.decoder = None;
-                }
+            Self::Storage(StorageError::NoFile(start, _), true) => {
+                request.body = Body::Memory(start);
+                request.decoder = None;
                 Step::Ready(request)
             }
-            Self::Storage(StorageError::Write(error), _) => Step::Close(Closed::Storage(error)),
+            Self::Storage(StorageError::NoFile(start, error), false) => {
+                request.body = Body::Stream(start);
+                Step::Unstored(request, error)
+            }
+            Self::Storage(StorageError::Write(error), _) => {
+                Step::Close(Closed::Storage(error), Some(request))
+            }
         }
     }
 }

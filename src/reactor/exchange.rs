@@ -103,6 +103,18 @@ impl Exchange {
         self.connection.stream.is_handed_over()
     }
 
+    /// Whether the kernel has all of the response. Errors: those of the socket.
+    pub fn is_sent(&mut self) -> io::Result<bool> {
+        self.reclaim()?;
+        Ok(self.connection.outbound.is_empty())
+    }
+
+    /// Asks the reactor for a [`crate::reactor::Notice::Sent`] with this ticket when the response has been sent, or
+    /// never will be.
+    pub fn follow(&mut self, ticket: u64) {
+        self.connection.ticket = Some(ticket);
+    }
+
     /// Whether another request may follow on this connection, as far as the request and the service are concerned.
     pub fn may_persist(&self) -> bool {
         self.request.head.persist

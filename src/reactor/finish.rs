@@ -4,7 +4,7 @@ use crate::proto::http1::Scan;
 use crate::reactor::connection::{Connection, End, Phase, Progress};
 use crate::reactor::deadlines::Wait;
 use crate::reactor::exchange::Exchange;
-use crate::reactor::notice::{Closed, Notice};
+use crate::reactor::notice::{Closed, Delivery, Notice};
 use crate::reactor::outbound::Flushed;
 use crate::reactor::reactor::{Reactor, Slot};
 use crate::sys::clock;
@@ -23,16 +23,48 @@ impl Reactor {
         let lingers = request.decoder.is_some();
         self.pool.give(request);
         match end {
-            End::Cut => self.remove(key),
+            End::Cut => {
+                self.tell(connection.ticket, Delivery::Broken);
+                self.remove(key);
+            }
             _ if !connection.outbound.is_empty() => {
                 connection.phase = Phase::Flushing(end);
                 self.deadlines.set(key, Wait::Send, self.now);
                 self.put_back(key, connection);
                 self.flush(key);
             }
-            End::Keep => self.await_next(key, connection),
-            End::Close => self.close(key, connection, lingers),
+            _ => {
+                self.tell(connection.ticket.take(), Delivery::Whole);
+                match end {
+                    End::Keep => self.await_next(key, connection),
+                    _ => self.close(key, connection, lingers),
+                }
+            }
         }
+    }
+
+    /// Tells what became of a response that somebody follows.
+    pub(super) fn tell(&mut self, ticket: Option<u64>, delivery: Delivery) {
+        if let Some(ticket) = ticket {
+            let at = clock::monotonic();
+            self.notices.push(Notice::Sent { ticket, delivery, at });
+        }
+    }
+
+    /// The worker leaves: what it will not answer any more, and what it will not have sent.
+    pub fn abandon(&mut self) -> Vec<Notice> {
+        let mut notices = Vec::new();
+        let at = clock::monotonic();
+        for (_, slot) in &mut self.slots {
+            let Slot::Here(connection) = slot else { continue };
+            if let Some(ticket) = connection.ticket.take() {
+                notices.push(Notice::Sent { ticket, delivery: Delivery::Abandoned, at });
+            }
+            if let Some(request) = connection.take_unfinished() {
+                notices.push(Notice::Abandoned { peer: connection.peer, request });
+            }
+        }
+        notices
     }
 
     /// The connection is free for its next request, which may have come already.
@@ -78,7 +110,10 @@ impl Reactor {
             }
             Ok(Flushed::Blocked { progress }) => self.blocked(key, progress),
             Err(error) => {
-                self.notices.push(Notice::Closed(connection.peer, Closed::Failed(error)));
+                let (peer, why) = (connection.peer, Closed::Failed(error));
+                let ticket = connection.ticket.take();
+                self.notices.push(Notice::Closed { peer, why, request: None });
+                self.tell(ticket, Delivery::Broken);
                 self.remove(key);
             }
         }
@@ -87,6 +122,7 @@ impl Reactor {
     fn blocked(&mut self, key: usize, progress: bool) {
         let Slot::Here(mut connection) = std::mem::replace(&mut self.slots[key], Slot::Out) else { return };
         if self.register(key, &mut connection).is_err() {
+            self.tell(connection.ticket, Delivery::Broken);
             return self.remove(key);
         }
         self.put_back(key, connection);
@@ -96,8 +132,9 @@ impl Reactor {
     }
 
     fn flushed(&mut self, key: usize, end: End) {
-        let Slot::Here(connection) = std::mem::replace(&mut self.slots[key], Slot::Out) else { return };
+        let Slot::Here(mut connection) = std::mem::replace(&mut self.slots[key], Slot::Out) else { return };
         self.deadlines.clear(key);
+        self.tell(connection.ticket.take(), Delivery::Whole);
         match end {
             End::Keep => self.await_next(key, connection),
             // What is closed late was sent slowly: the peer may have sent more meanwhile.

@@ -23,7 +23,7 @@ pub use connection::End;
 pub use date::DateCache;
 pub use deadlines::Wait;
 pub use exchange::{BodyError, Exchange};
-pub use notice::{Closed, Notice, Rest};
+pub use notice::{Closed, Delivery, Notice, Rest};
 pub use outbound::Payload;
 pub use reactor::Reactor;
 pub use request::Request;

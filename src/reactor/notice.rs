@@ -29,11 +29,56 @@ pub enum Notice {
         request: Option<Box<Request>>,
     },
     /// The peer closed the connection, or it failed.
-    Closed(Option<SocketAddr>, Closed),
+    Closed {
+        /// The peer; `None` on a Unix socket.
+        peer: Option<SocketAddr>,
+        /// Why it ends.
+        why: Closed,
+        /// The request whose body was still coming.
+        request: Option<Box<Request>>,
+    },
     /// The peer sent no more of a body, or took no more of a response, in time.
-    Silent(Option<SocketAddr>, Wait),
+    Silent {
+        /// The peer; `None` on a Unix socket.
+        peer: Option<SocketAddr>,
+        /// What was waited for.
+        wait: Wait,
+        /// The request whose body was still coming.
+        request: Option<Box<Request>>,
+    },
+    /// The worker leaves, and this request will not be served: its body was still coming.
+    Abandoned {
+        /// Who sent it; `None` on a Unix socket.
+        peer: Option<SocketAddr>,
+        /// As much of it as has come.
+        request: Box<Request>,
+    },
+    /// The response that has this ticket has been sent, or never will be: see [`crate::reactor::Exchange::follow`].
+    Sent {
+        /// The ticket.
+        ticket: u64,
+        /// What became of it.
+        delivery: Delivery,
+        /// When, by the monotonic clock in nanoseconds.
+        at: u64,
+    },
+    /// A large body could not be stored, so the application reads it from the socket.
+    Unstored(io::Error),
     /// No connection can be accepted for a while: descriptors or memory have run out.
     Exhausted(io::Error),
+}
+
+/// What became of a response after its request was finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// The kernel has all of it.
+    Whole,
+    /// The connection failed before its end.
+    Broken,
+    /// The peer took no more of it in time.
+    TimedOut,
+    /// The worker leaves before its end.
+    Abandoned,
 }
 
 /// Why a connection ends without an answer.

@@ -20,7 +20,7 @@ use crate::reactor::date::DateCache;
 use crate::reactor::deadlines::{Deadlines, Wait};
 use crate::reactor::exchange::{Common, Exchange};
 use crate::reactor::notice::{Closed, Notice, Rest};
-use crate::reactor::request::Pool;
+use crate::reactor::request::{Pool, Request};
 use crate::reactor::settings::ReactorSettings;
 use crate::reactor::understudy::Understudy;
 use crate::sys::clock;
@@ -143,6 +143,11 @@ impl Reactor {
         self.now
     }
 
+    /// When the events of the last turn were fetched: whatever is read in this turn had come by then.
+    pub fn polled_at(&self) -> u64 {
+        self.polled_at
+    }
+
     /// Open connections, those of exchanges included.
     pub fn open_connections(&self) -> usize {
         self.slots.len()
@@ -242,10 +247,10 @@ impl Reactor {
         let Slot::Here(mut connection) = std::mem::replace(slot, Slot::Out) else { return None };
         connection.queued = false;
         match connection.advance(&mut self.pool, &self.common.settings) {
-            Step::Ready(request) => {
-                self.deadlines.clear(key);
-                let common = self.common.clone();
-                return Some(Exchange { key, connection, request, common, lent: false, sent_at: 0 });
+            Step::Ready(request) => return Some(self.hand_out(key, connection, request)),
+            Step::Unstored(request, error) => {
+                self.notices.push(Notice::Unstored(error));
+                return Some(self.hand_out(key, connection, request));
             }
             Step::Wait(wait, progress) => self.park(key, connection, wait, progress),
             Step::Again => {
@@ -255,17 +260,24 @@ impl Reactor {
                 self.put_back(key, connection);
                 self.queue(key);
             }
-            Step::Close(why @ Closed::Storage(_)) => {
-                self.notices.push(Notice::Closed(connection.peer, why));
-                self.send_page(key, connection, &Refusal::Internal, false);
-            }
-            Step::Close(why) => {
-                self.notices.push(Notice::Closed(connection.peer, why));
-                self.remove(key);
+            Step::Close(why, request) => {
+                let (peer, stored) = (connection.peer, !matches!(why, Closed::Storage(_)));
+                self.notices.push(Notice::Closed { peer, why, request });
+                if stored {
+                    self.remove(key);
+                } else {
+                    self.send_page(key, connection, &Refusal::Internal, false);
+                }
             }
             Step::Refuse(refusal, request) => self.refuse(key, connection, refusal, request),
         }
         None
+    }
+
+    fn hand_out(&mut self, key: usize, connection: Box<Connection>, request: Box<Request>) -> Exchange {
+        self.deadlines.clear(key);
+        let common = self.common.clone();
+        Exchange { key, connection, request, common, lent: false, sent_at: 0 }
     }
 
     /// The connection waits for its socket.

@@ -4,7 +4,7 @@ use crate::proto::http1::{Refusal, encode};
 use crate::reactor::connection::{Connection, End, Phase};
 use crate::reactor::deadlines::Wait;
 use crate::reactor::exchange::Exchange;
-use crate::reactor::notice::Notice;
+use crate::reactor::notice::{Delivery, Notice};
 use crate::reactor::reactor::{Reactor, Slot};
 use crate::reactor::request::Request;
 use crate::sys::clock;
@@ -71,7 +71,10 @@ impl Reactor {
                     self.refuse(key, connection, Refusal::Timeout, None);
                 }
                 Wait::Body | Wait::Send => {
-                    self.notices.push(Notice::Silent(peer, wait));
+                    let ticket = connection.ticket.take();
+                    let request = connection.take_unfinished();
+                    self.notices.push(Notice::Silent { peer, wait, request });
+                    self.tell(ticket, Delivery::TimedOut);
                     self.remove(key);
                 }
                 Wait::Idle | Wait::First | Wait::Head | Wait::Linger | Wait::Farewell => self.remove(key),

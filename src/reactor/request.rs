@@ -26,6 +26,13 @@ impl Request {
         span.of(&self.bytes)
     }
 
+    /// The value of the last field of that name, in any case.
+    pub fn field(&self, name: &[u8]) -> Option<&[u8]> {
+        let mut fields = self.head.fields.iter().rev();
+        let field = fields.find(|field| self.part(field.name).eq_ignore_ascii_case(name))?;
+        Some(self.part(field.value))
+    }
+
     /// Whether the response may have no body because of the method (RFC 9110, section 9.3.2).
     pub fn is_head(&self) -> bool {
         self.part(self.head.method) == b"HEAD"

@@ -28,8 +28,8 @@ mod tests;
 
 pub use request::RequestLine;
 
-/// Words of one slot: six cache lines of 64 bytes. The first line is the header of the shared memory.
-const SLOT_WORDS: usize = 48;
+/// Words of one slot: seven cache lines of 64 bytes. The first line is the header of the shared memory.
+const SLOT_WORDS: usize = 56;
 const HEADER_WORDS: usize = 8;
 /// Word of the header: 1 while the arbiter sleeps without a deadline.
 const ASLEEP: usize = 0;
@@ -40,6 +40,7 @@ const BUSY_SINCE: usize = 1;
 const BEAT: usize = 2;
 const REQUESTS: usize = 3;
 const RETIRING: usize = 4;
+const LATE: usize = 5;
 /// The rest of the slot belongs to `request`.
 const REQUEST: usize = 8;
 
@@ -129,6 +130,11 @@ impl Board {
         request::load(&self.slot(index)[REQUEST..])
     }
 
+    /// The worker of that slot is about to be told that its request takes too long.
+    pub fn mark_late(&self, index: usize) {
+        self.slot(index)[LATE].store(1, SeqCst);
+    }
+
     /// Announces that the arbiter will sleep until it is woken. It must look at every slot after this call
     /// and before it sleeps: a worker that became busy earlier has not seen the announcement.
     pub fn announce_sleep(&self) {
@@ -181,6 +187,16 @@ impl Slot {
         words[BUSY_SINCE].store(now, Relaxed);
         self.change(State::Busy);
         self.board.wake_if_asleep();
+    }
+
+    /// What the logs call the request that `begin` told of. At most 56 bytes are kept.
+    pub fn name(&self, id: &[u8]) {
+        request::store_name(&self.words()[REQUEST..], id);
+    }
+
+    /// Whether the arbiter has found that the request takes too long.
+    pub fn is_late(&self) -> bool {
+        self.words()[LATE].load(SeqCst) != 0
     }
 
     /// One more request is on its way to the application.

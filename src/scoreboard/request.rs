@@ -1,5 +1,4 @@
-//! The request line within a slot: bytes to shared words and back to text. Text that a client chose never
-//! reaches a log unescaped.
+//! The request line within a slot: bytes to shared words and back. As text, what a client chose is escaped.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -15,6 +14,10 @@ const PEER: usize = 2;
 const METHOD: usize = 4;
 const TARGET: usize = 7;
 const END: usize = 40;
+/// Outside of what the sequence guards: it is read when the worker is gone.
+const NAME_LENGTH: usize = 40;
+const NAME: usize = 41;
+const NAME_END: usize = 48;
 
 const METHOD_BYTES: usize = (TARGET - METHOD) * 8;
 const TARGET_BYTES: usize = (END - TARGET) * 8;
@@ -30,17 +33,19 @@ const ATTEMPTS: usize = 16;
 /// bytes as `\xNN`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestLine {
-    /// The method as text, escaped; empty if the worker has not had a request.
-    pub method: String,
-    /// The request target as text, escaped; ends in `...` where it was cut.
-    pub target: String,
+    /// The method as it was sent; empty if the worker has not had a request.
+    pub method: Vec<u8>,
+    /// The request target as it was sent; ends in `...` where it was cut.
+    pub target: Vec<u8>,
     /// The client, if it has an address (not so on a Unix socket).
     pub peer: Option<SocketAddr>,
+    /// What the logs call it; empty if they have no name for it.
+    pub name: Vec<u8>,
 }
 
 impl fmt::Display for RequestLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.method, self.target)?;
+        write!(f, "{} {}", escape(&self.method), escape(&self.target))?;
         match self.peer {
             Some(peer) => write!(f, " from {peer}"),
             None => Ok(()),
@@ -65,6 +70,13 @@ pub fn store(words: &[AtomicU64], method: &[u8], target: &[u8], peer: Option<Soc
     words[SEQUENCE].store(sequence + 2, Release);
 }
 
+/// Writes the name of the request.
+pub fn store_name(words: &[AtomicU64], name: &[u8]) {
+    let name = &name[..name.len().min((NAME_END - NAME) * 8)];
+    copy(&words[NAME..NAME_END], name);
+    words[NAME_LENGTH].store(name.len() as u64, Release);
+}
+
 /// Reads the request that was stored last.
 pub fn load(words: &[AtomicU64]) -> RequestLine {
     let mut line = RequestLine::default();
@@ -84,14 +96,15 @@ fn decode(words: &[AtomicU64]) -> RequestLine {
     let length = (sizes >> 32) as usize;
     let high = u128::from(words[PEER].load(Relaxed));
     let low = u128::from(words[PEER + 1].load(Relaxed));
-    let mut target = escape(&words[TARGET..END], length);
+    let mut target = bytes(&words[TARGET..END], length);
     if length > TARGET_BYTES {
-        target.push_str("...");
+        target.extend_from_slice(b"...");
     }
     RequestLine {
-        method: escape(&words[METHOD..TARGET], (sizes & 0xff) as usize),
+        method: bytes(&words[METHOD..TARGET], (sizes & 0xff) as usize),
         target,
         peer: decode_peer(sizes >> 8 & 0xff, (sizes >> 16) as u16, high << 64 | low),
+        name: bytes(&words[NAME..NAME_END], words[NAME_LENGTH].load(Acquire) as usize),
     }
 }
 
@@ -107,10 +120,13 @@ fn copy(words: &[AtomicU64], bytes: &[u8]) {
     }
 }
 
-fn escape(words: &[AtomicU64], length: usize) -> String {
-    let bytes = words.iter().flat_map(|word| word.load(Relaxed).to_ne_bytes()).take(length);
+fn bytes(words: &[AtomicU64], length: usize) -> Vec<u8> {
+    words.iter().flat_map(|word| word.load(Relaxed).to_ne_bytes()).take(length).collect()
+}
+
+fn escape(bytes: &[u8]) -> String {
     let mut text = String::new();
-    for byte in bytes {
+    for &byte in bytes {
         match byte {
             b'\\' => text.push_str("\\\\"),
             b' '..=b'~' => text.push(char::from(byte)),

@@ -57,7 +57,7 @@ fn slots_are_claimed_once_and_reused_clean() {
     assert_eq!(again.index(), second.index());
     let snapshot = board.snapshot(again.index());
     assert_eq!((snapshot.state, snapshot.retiring, snapshot.busy_since), (State::Booting, false, 0));
-    assert_eq!(board.request(again.index()).method, "");
+    assert_eq!(board.request(again.index()).method, b"");
 }
 
 #[test]
@@ -117,5 +117,5 @@ fn reading_while_a_worker_writes_gives_one_request_or_the_other() {
         assert_eq!(target.len(), 200);
     }
     writer.join().unwrap();
-    assert_eq!(board.request(index).target, "b".repeat(200));
+    assert_eq!(board.request(index).target, "b".repeat(200).as_bytes());
 }

@@ -9,17 +9,18 @@ use std::ffi::OsString;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, ColorChoice, Command};
 
-use super::kind::Kind;
 use super::setting::{Setting, Takes};
-use super::table::SETTINGS;
 use super::value::{Literal, Raw, quote};
-use super::{integer, mistake};
+use super::{abbreviation, extras, integer, mistake};
 
 /// How the help and the error messages call the program's arguments.
 pub const USAGE: &str = "[OPTIONS] [APP_MODULE]";
 
 /// The clap name of what is not an option; no setting is called so.
 const POSITIONALS: &str = "args";
+
+/// The settings whose options there are: those of the table and those that programs add.
+pub type Settings<'a> = &'a [&'static Setting];
 
 /// What a command line gives.
 #[derive(Debug, Default)]
@@ -40,16 +41,21 @@ pub enum End {
 }
 
 /// Reads the arguments, without the program's name. `program` is the name for usage and messages.
-pub fn parse(program: &str, arguments: &[OsString]) -> Result<CommandLine, End> {
-    let command = command(program);
-    let line = std::iter::once(OsString::from(program)).chain(arguments.iter().map(shielded));
-    let matches =
-        command.try_get_matches_from(line).map_err(|error| mistake::end(program, arguments, &error))?;
+pub fn parse(program: &str, arguments: &[OsString], settings: Settings<'_>) -> Result<CommandLine, End> {
     let refuse = |text: String| End::Mistake(mistake::message(program, &text));
+    if let Some(answer) = extras::answer(program, arguments, settings) {
+        return Err(answer.map_or_else(refuse, End::Answer));
+    }
+    let words = abbreviation::spelt_out(arguments, settings).map_err(refuse)?;
+    let line = std::iter::once(OsString::from(program))
+        .chain(words.into_iter().map(|word| shielded(word, settings)));
+    let matches = command(program, settings)
+        .try_get_matches_from(line)
+        .map_err(|error| mistake::end(program, arguments, settings, &error))?;
     let positionals = positionals(&matches).map_err(refuse)?;
     let mut given = Vec::new();
-    for setting in SETTINGS.iter().filter(|setting| is_given(&matches, setting)) {
-        given.push((setting, value(&matches, setting).map_err(refuse)?));
+    for setting in settings.iter().filter(|setting| is_given(&matches, setting)) {
+        given.push((*setting, value(&matches, setting).map_err(refuse)?));
     }
     Ok(CommandLine { given, positionals })
 }
@@ -59,18 +65,20 @@ const SHIELD: char = '\0';
 
 /// As argparse, takes an argument with a space in it as text even if it begins with a hyphen, unless an option begins
 /// like it: `--access-logformat "- %(h)s"`.
-fn shielded(argument: &OsString) -> OsString {
+fn shielded(argument: OsString, settings: Settings<'_>) -> OsString {
     match argument.to_str() {
-        Some(text) if text.starts_with('-') && text.contains(' ') && !begins_like_an_option(text) => {
+        Some(text)
+            if text.starts_with('-') && text.contains(' ') && !begins_like_an_option(text, settings) =>
+        {
             OsString::from(format!("{SHIELD}{text}"))
         }
-        _ => argument.clone(),
+        _ => argument,
     }
 }
 
-fn begins_like_an_option(text: &str) -> bool {
+fn begins_like_an_option(text: &str, settings: Settings<'_>) -> bool {
     let long = text.split('=').next().unwrap_or(text);
-    let mut flags = SETTINGS.iter().flat_map(|setting| setting.flags);
+    let mut flags = settings.iter().flat_map(|setting| setting.flags);
     flags.any(|flag| match flag.starts_with("--") {
         true => long.starts_with("--") && flag.starts_with(long),
         false => text.starts_with(flag),
@@ -84,15 +92,16 @@ fn texts(matches: &ArgMatches, name: &str) -> Vec<String> {
 }
 
 /// The command as clap knows it: one argument for each setting that has flags.
-pub fn command(program: &str) -> Command {
-    let options = SETTINGS.iter().filter(|setting| !setting.flags.is_empty()).map(option);
+pub fn command(program: &str, settings: Settings<'_>) -> Command {
+    let options = settings.iter().filter(|setting| !setting.flags.is_empty()).map(|setting| option(setting));
     Command::new(program.to_owned())
         .version(concat!("(version ", env!("CARGO_PKG_VERSION"), ")"))
+        .about("Serves a WSGI application with worker processes forked in advance.")
         .override_usage(format!("{program} {USAGE}"))
-        .help_template("usage: {usage}\n\n{all-args}\n")
+        .help_template("usage: {usage}\n\n{all-args}\n{after-help}")
+        .after_help(extras::HELP)
         .color(ColorChoice::Never)
         .next_line_help(true)
-        .infer_long_args(true)
         .args_override_self(true)
         .disable_help_flag(true)
         .disable_version_flag(true)
@@ -122,9 +131,14 @@ fn option(setting: &'static Setting) -> Arg {
     match setting.takes {
         Takes::Nowhere | Takes::Nothing { stores: true } => arg.action(ArgAction::SetTrue),
         Takes::Nothing { stores: false } => arg.action(ArgAction::SetFalse),
-        Takes::Text(meta) | Takes::Whole(meta) | Takes::Mode(meta) | Takes::Several(meta) => {
-            arg.action(ArgAction::Append).value_name(meta).allow_negative_numbers(true)
+        Takes::Optional { meta, without } => {
+            arg.action(ArgAction::Append).value_name(meta).num_args(0..=1).default_missing_value(without)
         }
+        Takes::Text(meta)
+        | Takes::Whole(meta)
+        | Takes::WholeOr(meta, _)
+        | Takes::Mode(meta)
+        | Takes::Several(meta) => arg.action(ArgAction::Append).value_name(meta).allow_negative_numbers(true),
     }
 }
 
@@ -139,8 +153,7 @@ fn spelled(arg: Arg, flag: &'static str) -> Arg {
 
 fn help(setting: &Setting) -> String {
     match setting.default {
-        Literal::None => setting.summary().to_owned(),
-        Literal::List([]) => setting.summary().to_owned(),
+        Literal::None | Literal::List([]) | Literal::Text("") => setting.summary().to_owned(),
         Literal::List(items) => format!("{} [{}]", setting.summary(), items.join(", ")),
         default => format!("{} [{default}]", setting.summary()),
     }
@@ -161,12 +174,13 @@ fn value(matches: &ArgMatches, setting: &Setting) -> Result<Raw, String> {
     }
     let last = texts.pop().unwrap_or_default();
     let number = match setting.takes {
-        Takes::Whole(_) => integer::decimal(&last),
+        Takes::WholeOr(_, word) if word == last => return Ok(Raw::Text(last)),
+        Takes::Whole(_) | Takes::WholeOr(..) => integer::decimal(&last),
         Takes::Mode(_) => integer::octal_aware(&last),
         _ => return Ok(Raw::Text(last)),
     };
     number.map(Raw::Int).ok_or_else(|| {
-        let (spelling, allowed) = (setting.spelling(), Kind::Count.allowed());
+        let (spelling, allowed) = (setting.spelling(), setting.kind.allowed());
         format!("argument {spelling}: invalid int value: {} (allowed: {allowed})", quote(&last))
     })
 }

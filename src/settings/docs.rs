@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::kind::Kind;
-use super::setting::{Section, Setting, Source, Takes};
+use super::setting::{Account, Section, Setting, Source, Takes};
 use super::table::SETTINGS;
 use super::value::Literal;
 
@@ -21,7 +21,8 @@ The configuration file is Python: each of its global names that is a setting's n
 
 /// The whole text of docs/settings.md.
 pub fn markdown() -> String {
-    Section::ALL.iter().fold(INTRODUCTION.to_owned(), |mut text, section| {
+    let sections = Section::ALL.iter().filter(|section| **section != Section::Own);
+    sections.fold(INTRODUCTION.to_owned(), |mut text, section| {
         _ = write!(text, "\n## {}\n", section.title());
         text.extend(SETTINGS.iter().filter(|setting| setting.section == *section).map(entry));
         text
@@ -37,6 +38,9 @@ fn entry(setting: &Setting) -> String {
     if !matches!(setting.kind, Kind::Hook(_)) {
         _ = writeln!(text, "- default: {}", default(setting));
     }
+    if setting.ours {
+        text.push_str("- not in Gunicorn\n");
+    }
     _ = write!(text, "\n{}\n", setting.description);
     text
 }
@@ -44,9 +48,12 @@ fn entry(setting: &Setting) -> String {
 fn options(setting: &Setting) -> String {
     let meta = match setting.takes {
         Takes::Nowhere | Takes::Nothing { .. } => String::new(),
-        Takes::Text(meta) | Takes::Whole(meta) | Takes::Mode(meta) | Takes::Several(meta) => {
-            format!(" {meta}")
-        }
+        Takes::Optional { meta, .. } => format!(" [{meta}]"),
+        Takes::Text(meta)
+        | Takes::Whole(meta)
+        | Takes::WholeOr(meta, _)
+        | Takes::Mode(meta)
+        | Takes::Several(meta) => format!(" {meta}"),
     };
     let spellings: Vec<String> = setting.flags.iter().map(|flag| format!("`{flag}{meta}`")).collect();
     spellings.join(", ")
@@ -58,8 +65,15 @@ fn default(setting: &Setting) -> String {
         other => format!("`{other}`"),
     };
     match setting.source {
-        Some(Source::Variable(name, _)) => format!("{literal}, or from the environment variable `{name}`"),
+        Some(Source::Variable(name, _) | Source::Platform(name, _)) => {
+            format!("{literal}, or from the environment variable `{name}`")
+        }
         Some(Source::StartDirectory) => "the directory in which the server is started".into(),
+        Some(Source::Account(Account::User)) => "the user that starts the server".into(),
+        Some(Source::Account(Account::Group)) => "the group that starts the server".into(),
+        Some(Source::RuntimeFile(name)) => {
+            format!("`{name}` in `$XDG_RUNTIME_DIR` if that is a directory, else in `~/.gunicorn`")
+        }
         None => literal,
     }
 }

@@ -4,15 +4,14 @@ use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use super::cli::{End, USAGE};
+use super::cli::{End, Settings, USAGE};
 use super::setting::{Setting, Takes};
-use super::table::SETTINGS;
 
 /// How the program ends after this error: help and version are answers, the rest are mistakes.
-pub(super) fn end(program: &str, arguments: &[OsString], error: &clap::Error) -> End {
+pub(super) fn end(program: &str, arguments: &[OsString], settings: Settings<'_>, error: &clap::Error) -> End {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => End::Answer(error.to_string()),
-        _ => End::Mistake(message(program, &explanation(arguments, error))),
+        _ => End::Mistake(message(program, &explanation(arguments, settings, error))),
     }
 }
 
@@ -21,12 +20,12 @@ pub(super) fn message(program: &str, text: &str) -> String {
     format!("usage: {program} {USAGE}\n{program}: error: {text}\n")
 }
 
-fn explanation(arguments: &[OsString], error: &clap::Error) -> String {
+fn explanation(arguments: &[OsString], settings: Settings<'_>, error: &clap::Error) -> String {
     let argument = context(error, ContextKind::InvalidArg).unwrap_or_default();
     match error.kind() {
         ErrorKind::UnknownArgument => unknown(arguments, &argument, error),
         ErrorKind::InvalidUtf8 => "an argument is not valid UTF-8".into(),
-        _ => match setting(&argument) {
+        _ => match setting(&argument, settings) {
             Some(setting) => format!("argument {}: {}", setting.spelling(), expectation(setting)),
             None => error.to_string().lines().next().unwrap_or_default().replace("error: ", ""),
         },
@@ -40,12 +39,8 @@ fn expectation(setting: &Setting) -> String {
     }
 }
 
-/// An option that does not exist: it may be the beginning of several.
+/// An option that does not exist.
 fn unknown(arguments: &[OsString], argument: &str, error: &clap::Error) -> String {
-    let candidates = beginning_with(argument);
-    if candidates.len() > 1 {
-        return format!("ambiguous option: {argument} could match {}", candidates.join(", "));
-    }
     // clap reports `-xyz` by its first unknown letter; the user should find what was typed.
     let typed = arguments.iter().filter_map(|typed| typed.to_str()).find(|typed| typed.starts_with(argument));
     let typed = typed.unwrap_or(argument);
@@ -55,17 +50,10 @@ fn unknown(arguments: &[OsString], argument: &str, error: &clap::Error) -> Strin
     }
 }
 
-fn beginning_with(argument: &str) -> Vec<&'static str> {
-    let own = ["--help", "--version"];
-    let flags = SETTINGS.iter().flat_map(|setting| setting.flags).copied();
-    let long = flags.chain(own).filter(|flag| flag.starts_with("--"));
-    long.filter(|flag| argument.starts_with("--") && flag.starts_with(argument)).collect()
-}
-
 /// clap writes `--workers <INT>`: the setting with that flag.
-fn setting(argument: &str) -> Option<&'static Setting> {
-    let flag = argument.split([' ', '=']).next()?;
-    SETTINGS.iter().find(|setting| setting.flags.contains(&flag))
+fn setting(argument: &str, settings: Settings<'_>) -> Option<&'static Setting> {
+    let flag = argument.split([' ', '=', '[']).next()?;
+    settings.iter().find(|setting| setting.flags.contains(&flag)).copied()
 }
 
 fn context(error: &clap::Error, kind: ContextKind) -> Option<String> {

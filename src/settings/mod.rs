@@ -3,11 +3,18 @@
 //!
 //! Nothing here knows Python: the border turns Python objects into [`Raw`] and a [`Value`] back into Python objects.
 
+mod abbreviation;
+mod cgroup;
+mod check;
 pub mod cli;
 mod docs;
+mod extras;
 mod integer;
 mod kind;
+mod machine;
 mod mistake;
+mod near;
+mod place;
 mod setting;
 mod table;
 #[cfg(test)]
@@ -16,7 +23,10 @@ mod value;
 
 pub use docs::markdown;
 pub use kind::{Culprit, Fault, Kind};
-pub use setting::{Form, Section, Setting, Source, Surroundings, Takes};
+pub use machine::{Machine, Pace};
+pub use near::meant;
+pub use place::is_pattern;
+pub use setting::{Account, Form, Missing, PLAIN, Section, Setting, Source, Surroundings, Takes, When};
 pub use table::SETTINGS;
 pub use value::{Literal, Nature, Raw, Value};
 

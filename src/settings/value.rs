@@ -53,7 +53,9 @@ pub enum Value {
     Text(String),
     /// Several texts.
     List(Vec<String>),
-    /// The object that was given, kept as it is (dictionaries, classes, hooks).
+    /// A host and a port.
+    Address(String, i64),
+    /// The object that was given, kept as it is (dictionaries, classes, hooks, ...).
     Given,
 }
 
@@ -113,7 +115,7 @@ impl fmt::Display for Raw {
 
 impl Raw {
     /// Like `Display`, but text stands in quotes, as inside a Python list.
-    fn quoted(&self) -> String {
+    pub(super) fn quoted(&self) -> String {
         match self {
             Raw::Text(text) => quote(text),
             other => other.to_string(),

@@ -22,9 +22,9 @@ fn nanoseconds(clock: ClockId) -> u64 {
     time.tv_sec() as u64 * 1_000_000_000 + time.tv_nsec() as u64
 }
 
-/// A moment of the calendar in the machine's own time zone, as the access log shows it:
-/// `[20/Nov/2026:04:38:51 +0000]`.
-pub fn local_time(seconds: u64) -> String {
+/// A moment of the calendar in the machine's own time zone, as Apache's logs show it and as ISO 8601 does:
+/// `[20/Nov/2026:04:38:51 +0000]` and `2026-11-20T04:38:51+00:00`.
+pub fn local_times(seconds: u64) -> (String, String) {
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let seconds = seconds as libc::time_t;
@@ -34,12 +34,14 @@ pub fn local_time(seconds: u64) -> String {
         libc::localtime_r(&seconds, &mut time);
         time
     };
-    let month = MONTHS[time.tm_mon.rem_euclid(12) as usize];
-    let (year, offset) = (1900 + i64::from(time.tm_year), time.tm_gmtoff / 60);
+    let number = time.tm_mon.rem_euclid(12) + 1;
+    let month = MONTHS[number as usize - 1];
+    let (year, day, offset) = (1900 + i64::from(time.tm_year), time.tm_mday, time.tm_gmtoff / 60);
+    let clock = format!("{:02}:{:02}:{:02}", time.tm_hour, time.tm_min, time.tm_sec);
     let sign = if offset < 0 { '-' } else { '+' };
     let (hours, minutes) = (offset.abs() / 60, offset.abs() % 60);
-    format!(
-        "[{:02}/{month}/{year}:{:02}:{:02}:{:02} {sign}{hours:02}{minutes:02}]",
-        time.tm_mday, time.tm_hour, time.tm_min, time.tm_sec
+    (
+        format!("[{day:02}/{month}/{year}:{clock} {sign}{hours:02}{minutes:02}]"),
+        format!("{year}-{number:02}-{day:02}T{clock}{sign}{hours:02}:{minutes:02}"),
     )
 }

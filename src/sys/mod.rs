@@ -1,12 +1,14 @@
 //! System calls. With `wsgi/ffi.rs` the only place of `unsafe`: everything here takes borrowed descriptors and slices,
 //! goes round on EINTR, and gives `io::Result`.
 
+pub mod account;
 pub mod clock;
 pub mod epoll;
 pub mod file;
 pub mod fork;
 pub mod mmap;
 pub mod pipe;
+pub mod random;
 pub mod signals;
 pub mod socket;
 

@@ -1,84 +1,177 @@
-//! Writes the access log: lines are gathered while the loop is busy and written in one piece, straight into the files
-//! of the logger's handlers, before the loop sleeps.
+//! The access log of a worker. Lines are formatted natively, gathered while the loop is busy and written in one piece
+//! before it sleeps, straight into the files of the logger's handlers; or the logger itself writes them, if it is not the
+//! stock one.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::collections::HashMap;
 
 use pyo3::prelude::*;
 
-use crate::log::access::{AccessFormat, Record};
+use super::outputs::Output;
+use crate::log::access::{AccessFormat, Draft};
+use crate::log::{Conclusion, Record, RequestId, RequestIds};
+use crate::reactor::Request;
 use crate::sys;
 
 /// The access log of one worker.
 pub struct AccessLog {
-    format: AccessFormat,
-    lines: Vec<u8>,
-    /// The files, looked up again when log files may have been reopened.
-    outputs: Vec<OwnedFd>,
-    time: (u64, String),
+    route: Route,
+    /// Names requests, if the format wants it.
+    ids: Option<RequestIds>,
 }
 
-/// Bytes of lines that are written at once even if the loop is still busy. Not more than a pipe takes whole.
-const ENOUGH: usize = 4096;
+enum Route {
+    Native(Lines),
+    /// `Logger.access` of the logger.
+    Python,
+}
+
+/// Native lines on their way.
+struct Lines {
+    format: AccessFormat,
+    lines: Vec<u8>,
+    /// Looked up again when log files may have been reopened.
+    outputs: Vec<Output>,
+    /// The lines of responses that are still being sent, by ticket, with the end of their application.
+    drafts: HashMap<u64, (Draft, u64)>,
+    tickets: u64,
+    /// What the error log should know.
+    news: Option<String>,
+}
+
+/// Bytes of lines that are written at once even if the loop is still busy.
+const ENOUGH: usize = sys::file::PIPE_WHOLE;
 
 impl AccessLog {
-    /// Lines in `format`, to the handlers of the logger.
-    pub fn new(log: &Bound<'_, PyAny>, format: &str) -> PyResult<Self> {
-        let format = AccessFormat::new(format);
-        Ok(Self { format, lines: Vec::new(), outputs: outputs(log)?, time: (u64::MAX, String::new()) })
-    }
-
-    /// Whether lines need the environ.
-    pub fn uses_environ(&self) -> bool {
-        self.format.uses_environ()
+    /// What `log` wants: lines in `format`, its own `access`, or nothing.
+    pub fn choose(log: &Bound<'_, PyAny>, format: &str) -> PyResult<Option<Self>> {
+        let module = log.py().import("rgunicorn._access")?;
+        if !module.call_method1("is_wanted", (log,))?.is_truthy()? {
+            return Ok(None);
+        }
+        let compiled = AccessFormat::new(format);
+        let named = compiled.as_ref().map_or(format.contains("(request_id)"), AccessFormat::uses_id);
+        let route = match (compiled, outputs(log)?) {
+            (Some(format), Some(outputs)) => Route::Native(Lines::new(format, outputs)),
+            _ => Route::Python,
+        };
+        Ok(Some(Self { route, ids: named.then(RequestIds::new) }))
     }
 
     /// Whether the logger itself writes the lines.
     pub fn is_python(&self) -> bool {
-        false
+        matches!(self.route, Route::Python)
+    }
+
+    /// Whether lines need the environ.
+    pub fn uses_environ(&self) -> bool {
+        match &self.route {
+            Route::Native(lines) => lines.format.uses_environ(),
+            Route::Python => true,
+        }
+    }
+
+    /// Whether somebody wants to know how a request ended and how long its response took to be sent.
+    pub fn uses_conclusion(&self) -> bool {
+        match &self.route {
+            Route::Native(lines) => lines.format.uses_conclusion(),
+            Route::Python => true,
+        }
+    }
+
+    /// The name of a request, if anybody wants one.
+    pub fn name(&mut self, request: &Request) -> Option<RequestId> {
+        self.ids.as_mut().map(|ids| ids.of(request))
+    }
+
+    /// Adds the line of one request.
+    pub fn add(&mut self, record: &Record<'_>) {
+        if let Route::Native(lines) = &mut self.route {
+            lines.format.write(&mut lines.lines, record);
+            lines.write_if_enough();
+        }
+    }
+
+    /// Keeps the line of a request whose response is still being sent; `ended` is the end of its application. Gives the
+    /// ticket with which the end of the sending is to be told.
+    pub fn keep(&mut self, record: &Record<'_>, ended: u64) -> Option<u64> {
+        let Route::Native(lines) = &mut self.route else { return None };
+        lines.tickets += 1;
+        lines.drafts.insert(lines.tickets, (lines.format.draft(record), ended));
+        Some(lines.tickets)
+    }
+
+    /// A response has been sent, or will not be. `at`: when, as `ended`.
+    pub fn complete(&mut self, ticket: u64, reason: crate::log::Reason, at: u64) {
+        let Route::Native(lines) = &mut self.route else { return };
+        let Some((draft, ended)) = lines.drafts.remove(&ticket) else { return };
+        let conclusion = Conclusion { reason, sending: Some(at.saturating_sub(ended)) };
+        lines.format.complete(&mut lines.lines, &draft, conclusion);
+        lines.write_if_enough();
     }
 
     /// Looks the files up again.
     pub fn reopen(&mut self, log: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.write();
-        self.outputs = outputs(log)?;
+        if let Route::Native(lines) = &mut self.route {
+            lines.write();
+            if let Some(outputs) = outputs(log)? {
+                lines.outputs.iter_mut().for_each(Output::finish);
+                lines.outputs = outputs;
+            }
+        }
         Ok(())
     }
 
-    /// Adds the line of one request; its time is filled in here.
-    pub fn add(&mut self, record: Record<'_>) {
-        let second = sys::clock::calendar_seconds();
-        if self.time.0 != second {
-            self.time = (second, sys::clock::local_time(second));
+    /// Writes the lines that are waiting. True: some wait on, for whoever reads them.
+    pub fn write(&mut self) -> bool {
+        let Route::Native(lines) = &mut self.route else { return false };
+        lines.write();
+        lines.outputs.iter().any(Output::is_behind)
+    }
+
+    /// Writes what is left. The worker leaves.
+    pub fn finish(&mut self) {
+        if let Route::Native(lines) = &mut self.route {
+            lines.write();
+            lines.outputs.iter_mut().for_each(Output::finish);
         }
-        self.format.write(&mut self.lines, &Record { time: &self.time.1, ..record });
+    }
+
+    /// What the error log should know, once.
+    pub fn news(&mut self) -> Option<String> {
+        match &mut self.route {
+            Route::Native(lines) => lines.news.take(),
+            Route::Python => None,
+        }
+    }
+}
+
+impl Lines {
+    fn new(format: AccessFormat, outputs: Vec<Output>) -> Self {
+        Self { format, lines: Vec::new(), outputs, drafts: HashMap::new(), tickets: 0, news: None }
+    }
+
+    fn write_if_enough(&mut self) {
         if self.lines.len() >= ENOUGH {
             self.write();
         }
     }
 
-    /// Writes the lines that are waiting. A full disk or a closed pipe loses lines, never requests.
-    pub fn write(&mut self) {
-        if self.lines.is_empty() {
-            return;
-        }
-        for output in &self.outputs {
-            let _ = sys::file::write_whole(output.as_fd(), &self.lines);
+    fn write(&mut self) {
+        for output in &mut self.outputs {
+            if (!self.lines.is_empty() || output.is_behind())
+                && let Some(news) = output.write(&self.lines)
+            {
+                self.news = Some(news);
+            }
         }
         self.lines.clear();
     }
 }
 
-/// The descriptors of the files behind the handlers of `log.access_log`. A handler whose file is closed, as standard
-/// output may have been from the start, gets nothing; it is no reason not to serve.
-fn outputs(log: &Bound<'_, PyAny>) -> PyResult<Vec<OwnedFd>> {
-    let handlers = log.getattr("access_log")?.getattr("handlers")?;
-    let outputs = handlers.try_iter()?.map(|handler| Ok(output(&handler?).ok()));
-    outputs.filter_map(Result::transpose).collect()
-}
-
-fn output(handler: &Bound<'_, PyAny>) -> PyResult<OwnedFd> {
-    let stream = handler.getattr("stream")?;
-    stream.call_method0("flush")?;
-    let fd: i32 = stream.call_method0("fileno")?.extract()?;
-    Ok(sys::file::borrow(fd)?.try_clone_to_owned()?)
+/// The files behind the handlers of the logger; `None` if it must write the lines itself.
+fn outputs(log: &Bound<'_, PyAny>) -> PyResult<Option<Vec<Output>>> {
+    let files = log.py().import("rgunicorn._access")?.call_method1("native_files", (log,))?;
+    let Some(files) = files.extract::<Option<Vec<i32>>>()? else { return Ok(None) };
+    let outputs = files.into_iter().map(|fd| Output::new(sys::file::borrow(fd)?));
+    Ok(Some(outputs.collect::<std::io::Result<_>>()?))
 }

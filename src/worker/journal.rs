@@ -1,5 +1,6 @@
 //! What the worker says in the error log: the words are Gunicorn's where its users' tools may match them.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 
 use pyo3::call::PyCallArgs;
@@ -13,6 +14,8 @@ use crate::reactor::{Closed, Exchange, Notice, Wait};
 pub struct Journal {
     log: Py<PyAny>,
     debug: bool,
+    /// That bodies cannot be stored has been said.
+    storage_warned: Cell<bool>,
 }
 
 impl Journal {
@@ -22,7 +25,7 @@ impl Journal {
         let enabled =
             log.getattr(py, "error_log").and_then(|log| log.call_method1(py, "isEnabledFor", (10,)));
         let debug = enabled.and_then(|enabled| enabled.is_truthy(py)).unwrap_or(true);
-        Self { log, debug }
+        Self { log, debug, storage_warned: Cell::new(false) }
     }
 
     /// The logger itself.
@@ -33,6 +36,11 @@ impl Journal {
     /// Logs at INFO.
     pub fn info(&self, py: Python<'_>, message: &str) {
         self.say(py, "info", message);
+    }
+
+    /// Something about the access log.
+    pub fn access_log(&self, py: Python<'_>, news: &str) {
+        self.say(py, "warning", news);
     }
 
     /// A request comes: what Gunicorn's own `pre_request` says of it.
@@ -112,18 +120,20 @@ impl Journal {
             Notice::Exhausted(error) => {
                 self.say(py, "error", &format!("Cannot accept connections for now: {error}"));
             }
-            Notice::Closed(_, Closed::Storage(error)) => {
+            Notice::Unstored(error) => self.unstored(py, error),
+            Notice::Closed { why: Closed::Storage(error), .. } => {
                 self.say(py, "error", &format!("Cannot store a request body: {error}"));
             }
             _ if !self.debug => {}
-            Notice::Closed(_, Closed::Idle) => self.say(py, "debug", "Closing connection. "),
-            Notice::Closed(peer, Closed::Premature) => {
+            Notice::Sent { .. } | Notice::Abandoned { .. } => {}
+            Notice::Closed { why: Closed::Idle, .. } => self.say(py, "debug", "Closing connection. "),
+            Notice::Closed { peer, why: Closed::Premature, .. } => {
                 self.say(py, "debug", &format!("Ignored premature client disconnection. {}", shown(*peer)));
             }
-            Notice::Closed(peer, Closed::Failed(error)) => {
+            Notice::Closed { peer, why: Closed::Failed(error), .. } => {
                 self.say(py, "debug", &format!("Ignoring socket error: {error}. {}", shown(*peer)));
             }
-            Notice::Silent(peer, wait) => {
+            Notice::Silent { peer, wait, .. } => {
                 let what = if *wait == Wait::Body {
                     "sent no more of its request"
                 } else {
@@ -135,6 +145,19 @@ impl Journal {
                     &format!("Closing connection: the client {what} in time. {}", shown(*peer)),
                 );
             }
+        }
+    }
+
+    /// Said once for each worker: on a read-only root it holds for every large body.
+    fn unstored(&self, py: Python<'_>, error: &std::io::Error) {
+        if !self.storage_warned.replace(true) {
+            self.say(
+                py,
+                "warning",
+                &format!(
+                    "No temporary file for large request bodies ({error}): applications read them from their sockets"
+                ),
+            );
         }
     }
 

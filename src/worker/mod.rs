@@ -4,6 +4,7 @@
 mod access;
 mod hooks;
 mod journal;
+mod outputs;
 mod serve;
 mod setup;
 pub mod sync;

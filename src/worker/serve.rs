@@ -2,22 +2,25 @@
 //! scoreboard, the logs and the count of requests.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::AtomicBool;
 
 use pyo3::exceptions::PySystemExit;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::PyDict;
 
 use super::access::AccessLog;
 use super::hooks::Hooks;
 use super::journal::Journal;
 use super::setup::Setup;
-use crate::log::access::Record;
 use crate::proto::http1::Refusal;
-use crate::reactor::{End, Exchange, Notice, Reactor, Request};
+use crate::reactor::{End, Exchange, Reactor};
 use crate::scoreboard::Slot;
 use crate::sys::clock;
 use crate::wsgi::{Bridge, ListenerName, Objects, Opened, Original, Outcome, Served};
+
+mod lines;
+
+use lines::Passage;
 
 /// Serves requests, one at a time.
 pub struct Server {
@@ -28,6 +31,8 @@ pub struct Server {
     hooks: Arc<Hooks>,
     max_requests: Option<u64>,
     process: u32,
+    /// The worker was told to leave.
+    leaving: Arc<AtomicBool>,
 }
 
 /// Whether the worker may go on.
@@ -61,8 +66,7 @@ impl Server {
     /// Takes what it needs out of `setup`. `names` in the order of the reactor's listeners.
     pub fn new(py: Python<'_>, setup: &Setup, names: Vec<ListenerName>) -> PyResult<Self> {
         let log = setup.log.bind(py);
-        let access =
-            setup.access_log_format.as_deref().map(|format| AccessLog::new(log, format)).transpose()?;
+        let access = AccessLog::choose(log, &setup.access_log_format)?;
         let mut bridge =
             Bridge::new(py, setup.application.clone_ref(py), &setup.facts, names, setup.sendfile)?;
         bridge.keep_environ = access.as_ref().is_some_and(AccessLog::uses_environ);
@@ -78,21 +82,25 @@ impl Server {
             hooks: setup.hooks.clone(),
             max_requests: setup.max_requests,
             process: std::process::id(),
+            leaving: setup.leaving.clone(),
         })
     }
 
     /// Serves one request and gives its connection back to the reactor.
     pub fn serve(&mut self, py: Python<'_>, reactor: &mut Reactor, exchange: Exchange) -> Mood {
-        let mut started = reactor.now();
+        let started = reactor.now();
         self.slot.begin(exchange.method(), exchange.target(), exchange.peer(), started);
+        let queue = started.saturating_sub(reactor.polled_at());
+        let mut passage = Passage { queue, started, id: self.name(&exchange) };
         if self.hooks.pre_request.is_none() {
             self.journal.request(py, &exchange);
         }
         let opened = self.bridge.open(py, exchange);
+        self.show_name(py, passage.id.as_ref(), &opened);
         let ready = self.call_first_hook(py, &opened);
         if self.hooks.pre_request.is_some() {
             // Gunicorn does not count the time of the hook.
-            started = clock::monotonic();
+            passage.started = clock::monotonic();
         }
         self.count(py);
         let mut served = match ready {
@@ -100,7 +108,7 @@ impl Server {
             Err(error) => self.bridge.fail(py, opened, error),
         };
         let told = self.told(py, &mut served);
-        let mut mood = self.log_access(py, &served, &told, started);
+        let mut mood = self.log_access(py, &mut served, &told, &passage);
         mood = mood.and(self.hand_back(py, reactor, served));
         mood = mood.and(self.call_last_hook(py, &told));
         drop(told);
@@ -167,48 +175,6 @@ impl Server {
         Told { request: served.request.take(), environ: served.environ.take(), response }
     }
 
-    fn log_access(&mut self, py: Python<'_>, served: &Served, told: &Told, started: u64) -> Mood {
-        let Some(access) = &mut self.access else { return Mood::Fine };
-        let took = clock::monotonic() - started;
-        if access.is_python() {
-            let result = self.tell_logger(py, told, took);
-            return result.map_or_else(|error| self.logger_failed(py, error), |()| Mood::Fine);
-        }
-        let variable = |name: &str| environ_variable(told.environ.as_ref()?.bind(py), name);
-        let bridge = &self.bridge;
-        access.add(Record {
-            request: Some(&served.exchange.request),
-            peer: served.exchange.peer(),
-            code: served.code,
-            sent: served.sent,
-            took,
-            time: "",
-            process: self.process,
-            response_header: &|name| bridge.response_field(name.as_bytes()),
-            variable: &variable,
-        });
-        Mood::Fine
-    }
-
-    /// Has a logger in Python write the line. Errors: what it raised.
-    fn tell_logger(&self, py: Python<'_>, told: &Told, took: u64) -> PyResult<()> {
-        let (Some(objects), Some(request)) = (&self.bridge.objects, &told.request) else { return Ok(()) };
-        let request = request.bind(py);
-        let environ = match &told.environ {
-            Some(environ) => environ.bind(py).clone().into_any(),
-            None => objects.error_environ(request)?,
-        };
-        let took = Duration::from_micros(took / 1000);
-        let log = self.journal.logger(py);
-        log.call_method1("access", (&told.response, request, environ, took)).map(drop)
-    }
-
-    fn logger_failed(&self, py: Python<'_>, error: PyErr) -> Mood {
-        let mood = Mood::after(py, &error);
-        self.journal.logger_failed(py, error);
-        mood
-    }
-
     fn call_last_hook(&self, py: Python<'_>, told: &Told) -> Mood {
         let Some(request) = &told.request else { return Mood::Fine };
         // As in Gunicorn there is no response where there is no environ.
@@ -219,56 +185,4 @@ impl Server {
         self.journal.hook_failed(py, error);
         mood
     }
-
-    /// Logs what happened in the loop. A refused request has a line in the access log too.
-    pub fn log_notices(&mut self, py: Python<'_>, reactor: &mut Reactor) {
-        if !reactor.has_notices() {
-            return;
-        }
-        for notice in reactor.take_notices() {
-            self.journal.notice(py, &notice);
-            if let Notice::Refused { peer, refusal, request, .. } = &notice {
-                self.log_refused(*peer, refusal.status(), request.as_deref());
-            }
-        }
-    }
-
-    fn log_refused(&mut self, peer: Option<std::net::SocketAddr>, code: u16, request: Option<&Request>) {
-        let Some(access) = &mut self.access else { return };
-        access.add(Record {
-            request,
-            peer,
-            code,
-            sent: 0,
-            took: 0,
-            time: "",
-            process: self.process,
-            response_header: &|_| None,
-            variable: &|_| None,
-        });
-    }
-
-    /// Writes what is waiting for the access log. To be called before the loop sleeps.
-    pub fn write_logs(&mut self) {
-        if let Some(access) = &mut self.access {
-            access.write();
-        }
-    }
-
-    /// Log files may have been reopened.
-    pub fn reopen_logs(&mut self, py: Python<'_>) -> PyResult<()> {
-        match &mut self.access {
-            Some(access) => access.reopen(self.journal.logger(py)),
-            None => Ok(()),
-        }
-    }
-}
-
-/// A variable of an environ as text, by its name in any case.
-fn environ_variable(environ: &Bound<'_, PyDict>, name: &str) -> Option<Vec<u8>> {
-    let is_wanted = |key: &Bound<'_, PyAny>| {
-        key.cast::<PyString>().is_ok_and(|key| key.to_string_lossy().eq_ignore_ascii_case(name))
-    };
-    let (_, value) = environ.iter().find(|(key, _)| is_wanted(key))?;
-    Some(value.str().ok()?.to_string_lossy().into_owned().into_bytes())
 }

@@ -48,8 +48,10 @@ pub struct Setup {
     pub max_requests: Option<u64>,
     /// `graceful_timeout` in nanoseconds.
     pub graceful_timeout: u64,
-    /// `access_log_format`, if there is an access log.
-    pub access_log_format: Option<String>,
+    /// `access_log_format`
+    pub access_log_format: String,
+    /// `notify()` is somebody's own: called at each turn of the loop, at least every so many nanoseconds.
+    pub notify_every: Option<u64>,
     /// The hooks around requests.
     pub hooks: Arc<Hooks>,
     /// The configuration, which the objects for hooks and loggers refer to.

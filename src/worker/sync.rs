@@ -26,8 +26,9 @@ pub fn run(py: Python<'_>, mut setup: Setup) -> PyResult<()> {
     reactor.watch(setup.wakeup.as_fd(), SIGNAL)?;
     reactor.watch(setup.lifeline.as_fd(), LIFELINE)?;
     let mut server = Server::new(py, &setup, names)?;
-    let result = Driver { setup, reactor, leaving_since: None }.run(py, &mut server);
-    server.write_logs();
+    let mut driver = Driver { setup, reactor, leaving_since: None };
+    let result = driver.run(py, &mut server);
+    server.close_logs(py, &mut driver.reactor);
     result
 }
 
@@ -43,8 +44,11 @@ impl Driver {
         // A signal may have come before anything watched for it.
         self.look_at_signals(py, server)?;
         while !self.is_done() {
-            server.write_logs();
-            let most = time_left(self.leaving_since, self.setup.graceful_timeout);
+            let unwritten = server.write_logs(py);
+            self.notify(py)?;
+            let left = time_left(self.leaving_since, self.setup.graceful_timeout);
+            let notify = self.setup.notify_every.map(Duration::from_nanos);
+            let most = left.into_iter().chain(unwritten).chain(notify).min();
             let (reactor, slot) = (&mut self.reactor, &self.setup.slot);
             let rest = py.detach(|| {
                 let rest = reactor.poll(most);
@@ -77,6 +81,14 @@ impl Driver {
         Ok(())
     }
 
+    /// Calls the worker's `notify()` if it is not ours, which does nothing.
+    fn notify(&self, py: Python<'_>) -> PyResult<()> {
+        match self.setup.notify_every {
+            Some(_) => self.setup.worker.call_method0(py, "notify").map(drop),
+            None => Ok(()),
+        }
+    }
+
     /// The worker's handler has run. Usually the pipe says so too, but an application may have taken Python's wakeup
     /// descriptor for itself.
     fn was_told_to_leave(&self) -> bool {
@@ -87,7 +99,7 @@ impl Driver {
     fn look_at_signals(&mut self, py: Python<'_>, server: &mut Server) -> PyResult<()> {
         pipe::drain(&self.setup.wakeup, |_| {})?;
         py.check_signals()?;
-        server.reopen_logs(py)?;
+        server.reopen_logs(py);
         if self.leaving_since.is_none() && !self.is_alive(py)? {
             self.leaving_since = Some(clock::monotonic());
             self.reactor.drain();

@@ -52,6 +52,14 @@ enum Stage<'py> {
 }
 
 impl<'py> Opened<'py> {
+    /// The environ, if one could be made.
+    pub fn environ(&self) -> Option<&Bound<'py, PyDict>> {
+        match &self.stage {
+            Stage::Ready(environ) => Some(environ),
+            Stage::Failed(..) => None,
+        }
+    }
+
     fn failed(request: Option<Bound<'py, PyAny>>, exchange: Exchange, abort: Abort) -> Self {
         Self { request, stage: Stage::Failed(exchange, abort) }
     }

@@ -122,7 +122,10 @@ impl Environs {
         if let Some(peer) = exchange.peer() {
             set(intern!(py, "REMOTE_PORT"), &PeerNames::port(py, peer));
         }
-        if let (ListenerName::Unix(_), Some(host)) = (listener, head.host) {
+        // An empty Host names nobody, and PEP 3333 wants a SERVER_NAME.
+        if let (ListenerName::Unix(_), Some(host)) = (listener, head.host)
+            && !request.part(host).is_empty()
+        {
             let (name, port) = split_host(request.part(host), head.scheme);
             set(intern!(py, "SERVER_NAME"), &ffi::text(py, name));
             set(intern!(py, "SERVER_PORT"), &ffi::text(py, port));

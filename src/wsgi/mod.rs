@@ -23,7 +23,7 @@ pub use call::{Bridge, Opened, Outcome, Served};
 pub use environ::{ListenerName, ServerFacts};
 pub use file_wrapper::FileWrapper;
 pub use input::Input;
-pub use objects::Objects;
+pub use objects::{Objects, request_attributes};
 pub use os_error::os_error;
 pub use responder::Responder;
 pub use socket::ClientSocket;

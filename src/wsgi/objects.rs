@@ -13,6 +13,7 @@ use super::ffi;
 use super::input::Input;
 use super::start_response::Declared;
 use crate::proto::forwarded::Scheme;
+use crate::proto::http1::Refusal;
 use crate::reactor::{End, Exchange, Request};
 
 /// Makes the objects.
@@ -65,28 +66,12 @@ impl Objects {
         peer: Option<SocketAddr>,
         body: Option<&Py<Input>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let head = &request.head;
-        let text = |span| ffi::text(py, request.part(span)).into_any();
+        let attributes = request_attributes(py, request)?;
         let address = address(py, peer)?;
-        let attributes = PyDict::new(py);
-        let set = |name: &Bound<'py, PyString>, value: Bound<'py, PyAny>| ffi::set(&attributes, name, &value);
-        set(intern!(py, "cfg"), self.cfg.bind(py).clone());
-        set(intern!(py, "method"), text(head.method));
-        set(intern!(py, "uri"), text(head.target));
-        set(intern!(py, "path"), text(head.path));
-        set(intern!(py, "query"), text(head.query));
-        set(intern!(py, "fragment"), text(head.fragment));
-        set(intern!(py, "version"), (head.version.major, head.version.minor).into_pyobject(py)?.into_any());
-        set(intern!(py, "headers"), headers(py, request)?.into_any());
-        set(intern!(py, "trailers"), PyList::empty(py).into_any());
-        set(intern!(py, "body"), body.unwrap_or(&self.no_body).bind(py).clone().into_any());
-        set(intern!(py, "scheme"), scheme(py, head.scheme).into_any());
-        set(intern!(py, "peer_addr"), address.clone());
-        set(intern!(py, "remote_addr"), address);
-        set(intern!(py, "req_number"), request.number.into_pyobject(py)?.into_any());
-        set(intern!(py, "proxy_protocol_info"), py.None().into_bound(py));
-        set(intern!(py, "must_close"), false.into_pyobject(py)?.to_owned().into_any());
-        set(intern!(py, "_persists"), head.persist.into_pyobject(py)?.to_owned().into_any());
+        ffi::set(&attributes, intern!(py, "cfg"), self.cfg.bind(py));
+        ffi::set(&attributes, intern!(py, "body"), body.unwrap_or(&self.no_body).bind(py).as_any());
+        ffi::set(&attributes, intern!(py, "peer_addr"), &address);
+        ffi::set(&attributes, intern!(py, "remote_addr"), &address);
         instance(self.request.bind(py), attributes)
     }
 
@@ -98,43 +83,110 @@ impl Objects {
 
     /// The response to a request that has been served. `declared`: what the application said of it, if it did.
     pub fn response(&self, py: Python<'_>, served: &Served, declared: &Declared) -> PyResult<Py<PyAny>> {
-        let attributes = PyDict::new(py);
-        let set = |name: &str, value: Bound<'_, PyAny>| attributes.set_item(name, value);
-        let (status, fields, length) = match &served.outcome {
-            // The server's own page.
-            Outcome::Refused(refusal) => {
-                (format!("{} {}", refusal.status(), refusal.reason()).into_bytes(), b"".as_slice(), None)
-            }
-            _ => (declared.status.clone(), declared.fields.as_slice(), declared.content_length),
-        };
-        let is_refused = matches!(served.outcome, Outcome::Refused(_));
+        let request = served.request.as_ref().map(|request| request.bind(py));
         let socket = match &served.environ {
-            Some(environ) => environ.bind(py).get_item("gunicorn.socket")?,
+            Some(environ) => environ.bind(py).get_item(intern!(py, "gunicorn.socket"))?,
             None => None,
         };
-        set(
-            "req",
-            served.request.as_ref().map_or(py.None(), |request| request.clone_ref(py)).into_bound(py),
-        )?;
-        set("sock", socket.unwrap_or_else(|| py.None().into_bound(py)))?;
-        set("cfg", self.cfg.bind(py).clone())?;
-        set("version", self.server.bind(py).clone().into_any())?;
-        set("headers", declared_headers(py, fields)?.into_any())?;
-        set("sent", served.sent.into_pyobject(py)?.into_any())?;
-        set("response_length", length.into_pyobject(py)?)?;
-        set("headers_sent", (served.head_sent || is_refused).into_pyobject(py)?.to_owned().into_any())?;
-        set("chunked", served.chunked.into_pyobject(py)?.to_owned().into_any())?;
-        set("upgrade", (declared.upgrade && !is_refused).into_pyobject(py)?.to_owned().into_any())?;
-        let closes = !matches!(served.outcome, Outcome::Responded(End::Keep));
-        set("must_close", closes.into_pyobject(py)?.to_owned().into_any())?;
-        if status.is_empty() {
-            set("status", py.None().into_bound(py))?;
+        if let Outcome::Refused(refusal) = &served.outcome {
+            return self.page(py, request, socket, refusal);
+        }
+        let answer = Answer {
+            status: &declared.status,
+            code: served.code,
+            fields: &declared.fields,
+            sent: served.sent,
+            length: declared.content_length,
+            headers_sent: served.head_sent,
+            chunked: served.chunked,
+            upgrade: declared.upgrade,
+            closes: !matches!(served.outcome, Outcome::Responded(End::Keep)),
+        };
+        self.answer(py, request, socket, &answer)
+    }
+
+    /// The server's own response to a request that it has refused.
+    pub fn page(
+        &self,
+        py: Python<'_>,
+        request: Option<&Bound<'_, PyAny>>,
+        socket: Option<Bound<'_, PyAny>>,
+        refusal: &Refusal,
+    ) -> PyResult<Py<PyAny>> {
+        let status = format!("{} {}", refusal.status(), refusal.reason());
+        let code = refusal.status();
+        // Gunicorn does not count the page.
+        let answer =
+            Answer { status: status.as_bytes(), code, headers_sent: true, closes: true, ..Answer::default() };
+        self.answer(py, request, socket, &answer)
+    }
+
+    fn answer(
+        &self,
+        py: Python<'_>,
+        request: Option<&Bound<'_, PyAny>>,
+        socket: Option<Bound<'_, PyAny>>,
+        answer: &Answer<'_>,
+    ) -> PyResult<Py<PyAny>> {
+        let attributes = PyDict::new(py);
+        attributes.set_item(intern!(py, "req"), request)?;
+        attributes.set_item(intern!(py, "sock"), socket)?;
+        attributes.set_item(intern!(py, "cfg"), &self.cfg)?;
+        attributes.set_item(intern!(py, "version"), &self.server)?;
+        attributes.set_item(intern!(py, "headers"), declared_headers(py, answer.fields)?)?;
+        attributes.set_item(intern!(py, "sent"), answer.sent)?;
+        attributes.set_item(intern!(py, "response_length"), answer.length)?;
+        attributes.set_item(intern!(py, "headers_sent"), answer.headers_sent)?;
+        attributes.set_item(intern!(py, "chunked"), answer.chunked)?;
+        attributes.set_item(intern!(py, "upgrade"), answer.upgrade)?;
+        attributes.set_item(intern!(py, "must_close"), answer.closes)?;
+        if answer.status.is_empty() {
+            attributes.set_item(intern!(py, "status"), py.None())?;
         } else {
-            set("status", ffi::text(py, &status).into_any())?;
-            set("status_code", served.code.into_pyobject(py)?.into_any())?;
+            attributes.set_item(intern!(py, "status"), ffi::text(py, answer.status))?;
+            attributes.set_item(intern!(py, "status_code"), answer.code)?;
         }
         Ok(instance(self.response.bind(py), attributes)?.unbind())
     }
+}
+
+/// What there is to tell of a response.
+#[derive(Default)]
+struct Answer<'a> {
+    /// Empty if nothing was declared.
+    status: &'a [u8],
+    code: u16,
+    /// The application's fields as they are sent.
+    fields: &'a [u8],
+    sent: u64,
+    length: Option<u64>,
+    headers_sent: bool,
+    chunked: bool,
+    upgrade: bool,
+    closes: bool,
+}
+
+/// The attributes of a request that its head tells.
+pub fn request_attributes<'py>(py: Python<'py>, request: &Request) -> PyResult<Bound<'py, PyDict>> {
+    let head = &request.head;
+    let text = |span| ffi::text(py, request.part(span)).into_any();
+    let attributes = PyDict::new(py);
+    let set = |name: &Bound<'py, PyString>, value: Bound<'py, PyAny>| ffi::set(&attributes, name, &value);
+    set(intern!(py, "method"), text(head.method));
+    set(intern!(py, "uri"), text(head.target));
+    set(intern!(py, "path"), text(head.path));
+    set(intern!(py, "query"), text(head.query));
+    set(intern!(py, "fragment"), text(head.fragment));
+    set(intern!(py, "version"), (head.version.major, head.version.minor).into_pyobject(py)?.into_any());
+    set(intern!(py, "headers"), headers(py, request)?.into_any());
+    set(intern!(py, "trailers"), PyList::empty(py).into_any());
+    set(intern!(py, "scheme"), scheme(py, head.scheme).into_any());
+    set(intern!(py, "req_number"), request.number.into_pyobject(py)?.into_any());
+    set(intern!(py, "proxy_protocol_info"), py.None().into_bound(py));
+    set(intern!(py, "must_close"), false.into_pyobject(py)?.to_owned().into_any());
+    set(intern!(py, "_persists"), head.persist.into_pyobject(py)?.to_owned().into_any());
+    set(intern!(py, "_expects_continue"), head.expect_continue.into_pyobject(py)?.to_owned().into_any());
+    Ok(attributes)
 }
 
 /// An instance whose attributes are these, without its constructor, which is for those who make one themselves.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,11 +24,16 @@ class Project:
         path.write_text(text)
         return path
 
-    def run(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        """Runs `rgunicorn ARGUMENTS` and waits for its end."""
+    def run(
+        self,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        program: Sequence[str] = ("-m", "rgunicorn"),
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs `rgunicorn ARGUMENTS`, or another program of Python's, and waits for its end."""
         base = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
         return subprocess.run(
-            [sys.executable, "-m", "rgunicorn", *arguments],
+            [sys.executable, *program, *arguments],
             cwd=self.directory,
             env={**base, **self.env, **(env or {})},
             capture_output=True,

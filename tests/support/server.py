@@ -44,6 +44,7 @@ class Server:
     `app` names the application; `source` is the text of an `app.py` for it. `flags` come after `--bind`.
     `kind` is `tcp`, `tcp6` or `unix`; `binds` replaces it. `config` is the text of a gunicorn.conf.py.
     `limits` are soft and hard resource limits. `error_log` is where the flags send the error log.
+    `program` is the command, if it is not the one under test.
     """
 
     live: ClassVar[list[Server]] = []
@@ -60,7 +61,11 @@ class Server:
         limits: Mapping[int, tuple[int, int]] | None = None,
         chdir: Path | None = None,
         error_log: Path | None = None,
+        program: str = COMMAND,
     ) -> None:
+        self.program = program
+        #: What runs the command, in front of it: strace, unshare.
+        self.prefix: list[str] = []
         self.home = Path(tempfile.mkdtemp(prefix="rg-"))
         self.directory = self.home / "run"
         self.temporary = self.home / "tmp"
@@ -133,9 +138,11 @@ class Server:
 
     def command(self) -> list[str]:
         """The command line."""
-        program = str(Path(sys.executable).with_name(COMMAND)) if "/" not in COMMAND else COMMAND
+        program = self.program
+        own = GUNICORN_FLAGS if Path(program).name == "gunicorn" else []
+        path = program if "/" in program else str(Path(sys.executable).with_name(program))
         binds = [word for bind in self.binds for word in ("--bind", bind)]
-        return [program, *binds, *(GUNICORN_FLAGS if IS_GUNICORN else []), *self.flags, self.app]
+        return [*self.prefix, path, *binds, *own, *self.flags, self.app]
 
     def _prepare(self) -> None:
         """Runs in the child: it ends with the tests, however they end, and has the limits asked for."""
@@ -145,11 +152,15 @@ class Server:
 
     def wait_until_listening(self) -> None:
         """Waits for the `Listening at` line, and until all workers have loaded the application."""
-        line = wait_for(self._listening, f"`Listening at`; log:\n{self.tail()}")
-        self.addresses = [parse_address(text) for text in line[1].split(",")]
+        self.wait_until_bound()
         number = self.wanted_workers()
         wait_for(lambda: self._dead() or len(self.booted()) >= number, f"{number} workers")
         assert not self._dead(), self.report("it ended while starting")
+
+    def wait_until_bound(self) -> None:
+        """Waits for the `Listening at` line: connections wait in the kernel until a worker comes."""
+        line = wait_for(self._listening, f"`Listening at`; log:\n{self.tail()}")
+        self.addresses = [parse_address(text) for text in line[1].split(",")]
 
     def _listening(self) -> re.Match[str] | None:
         assert not self._dead(), self.report("it ended while starting")

@@ -16,8 +16,9 @@ from collections.abc import Callable, Mapping
 from types import CodeType, ModuleType
 from typing import Any
 
-from rgunicorn import util
+from rgunicorn import debug, util
 from rgunicorn.config import CMD_ARGS, CommandLineParser, Config, get_default_config_file
+from rgunicorn.config.source import Names, names_of
 from rgunicorn.errors import ConfigError, ConfigFileError
 
 _BAD_EXTENSION = """\
@@ -42,14 +43,18 @@ class BaseApplication:
     def do_load_config(self) -> None:
         """Make the configuration, or tell the user why not and exit with status 1."""
         try:
-            self.load_default_config()
-            self.load_config()
+            self._configure()
         except ConfigFileError as error:
             _say(f"{error}\n{_traceback(error.__cause__)}")
             sys.exit(1)
         except Exception as error:
             _say(f"\nError: {error}\n")
             sys.exit(1)
+
+    def _configure(self) -> None:
+        self.load_default_config()
+        self.load_config()
+        self.cfg.validate()
 
     def load_default_config(self) -> None:
         """Start from the defaults."""
@@ -73,8 +78,7 @@ class BaseApplication:
         """Make the configuration again. If that fails the former one stays, and the exception says why."""
         former, directory = dict(vars(self)), os.getcwd()
         try:
-            self.load_default_config()
-            self.load_config()
+            self._configure()
         except (Exception, SystemExit) as error:
             vars(self).clear()
             vars(self).update(former)
@@ -128,24 +132,41 @@ class Application(BaseApplication):
         except OSError as error:
             raise ConfigError(self.cfg.settings["chdir"].blame(f"can't chdir: {error}")) from error
 
-    def load_config_from_file(self, filename: str) -> None:
+    def load_config_from_file(self, filename: str) -> dict[str, Any]:
         """Apply every global of a file (`PATH`, `file:PATH` or `python:MODULE`) that is a setting's name."""
-        self.load_config_from_module_name_or_filename(filename)
+        return self.load_config_from_module_name_or_filename(filename)
 
-    def load_config_from_module_name_or_filename(self, location: str) -> None:
-        """As `load_config_from_file`."""
+    def load_config_from_module_name_or_filename(self, location: str) -> dict[str, Any]:
+        """As `load_config_from_file`; gives the globals."""
         if location.startswith("python:"):
-            module = importlib.import_module(location.removeprefix("python:"))
+            found = self.get_config_from_module_name(location.removeprefix("python:"))
+            path = str(found.get("__file__") or location)
         else:
-            module = _config_module(location.removeprefix("file:"))
-        for name, value in vars(module).items():
+            path = location.removeprefix("file:")
+            found = self.get_config_from_filename(path)
+        names = names_of(path)
+        for line, name, meant in names.near_misses():
+            mistake = f"{name!r} is not a setting and has no effect; did you mean {meant!r}?"
+            _say(f"Warning: {path}:{line}: {mistake}\n")
+        for name, value in found.items():
             if name in self.cfg.settings:
-                self._apply_from_file(name, value, location)
+                self._apply_from_file(name, value, _place(location, names, name))
+        return found
+
+    def get_config_from_module_name(self, module_name: str) -> dict[str, Any]:
+        """The globals of a module that can be imported."""
+        return vars(importlib.import_module(module_name))
+
+    def get_config_from_filename(self, filename: str) -> dict[str, Any]:
+        """The globals of a file, which is executed as the module `__config__`."""
+        return vars(_config_module(filename))
 
     def run(self) -> None:
         """Check or print the configuration if that is asked for, else serve."""
         if self.cfg.print_config:
             print(self.cfg)
+        if not (self.cfg.print_config or self.cfg.check_config):
+            self._detach()
         for directory in (self.cfg.pythonpath or "").split(","):
             if directory and os.path.abspath(directory) not in sys.path:
                 sys.path.insert(0, os.path.abspath(directory))
@@ -153,10 +174,19 @@ class Application(BaseApplication):
             self._check()
         super().run()
 
+    def _detach(self) -> None:
+        """What has to happen before there is a log, a socket or a thread."""
+        if self.cfg.spew:
+            debug.spew()
+        if self.cfg.daemon:
+            if os.environ.get("NOTIFY_SOCKET"):
+                _say("Warning: daemon is set, but systemd waits for this process (NOTIFY_SOCKET).\n")
+            util.daemonize(self.cfg.enable_stdio_inheritance)
+
     def _check(self) -> None:
         """What a start would need, without starting; exits."""
         try:
-            _ = (self.cfg.address, self.cfg.worker_class, self.cfg.env)
+            _ = (self.cfg.address, self.cfg.worker_class, self.cfg.logger_class, self.cfg.env)
         except RuntimeError as error:
             _refuse(error)
         try:
@@ -175,8 +205,7 @@ class Application(BaseApplication):
         if location:
             self.load_config_from_file(location)
 
-    def _apply_from_file(self, name: str, value: object, location: str) -> None:
-        source = f"the configuration file {location}"
+    def _apply_from_file(self, name: str, value: object, source: str) -> None:
         try:
             self.cfg.set(name, value, source=source)
         except Exception as error:
@@ -193,6 +222,12 @@ class Application(BaseApplication):
                 self.cfg.set(name, value, source=source)
             except Exception as error:
                 raise ConfigError(setting.blame(error, source)) from error
+
+
+def _place(location: str, names: Names, name: str) -> str:
+    """Where a setting gets its value, in words."""
+    line = names.lines.get(name)
+    return f"the configuration file {location}" + (f", line {line}" if line else "")
 
 
 class _ConfigLoader(importlib.machinery.SourceFileLoader):

@@ -1,8 +1,9 @@
-"""The command `rgunicorn`: serves the WSGI application that the command line or `wsgi_app` names."""
+"""The command `rgunicorn`: serves the WSGI application that the command line, `wsgi_app` or `paste` names."""
 
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,7 +14,7 @@ from rgunicorn.errors import ConfigError
 
 
 class WSGIApplication(Application):
-    """A WSGI application named by text: `MODULE`, `MODULE:NAME` or `MODULE:FACTORY(ARGUMENTS)`."""
+    """A WSGI application: `MODULE`, `MODULE:NAME`, `MODULE:FACTORY(ARGUMENTS)` or a PasteDeploy file."""
 
     #: The application that the command line names, or a subclass; stronger than the setting `wsgi_app`.
     app_uri: str | None = None
@@ -28,16 +29,46 @@ class WSGIApplication(Application):
     def load_config(self) -> None:
         """As every application, and an application there must be."""
         super().load_config()
-        if not self._uri():
+        if self.cfg.paste is not None:
+            self._use_paste_file()
+        elif not self._uri():
             raise ConfigError("No application module specified.")
 
     def load(self) -> Callable[..., Any]:
         """Import it."""
+        return self.load_wsgiapp() if self.cfg.paste is None else self.load_pasteapp()
+
+    def load_wsgiapp(self) -> Callable[..., Any]:
+        """The application that a text names."""
         return util.import_app(self._uri())
+
+    def load_pasteapp(self) -> Callable[..., Any]:
+        """The application of the PasteDeploy file."""
+        from rgunicorn.app.pasterapp import get_wsgi_app
+
+        return get_wsgi_app(self._paste_uri(), defaults=self.cfg.paste_global_conf)
 
     def _uri(self) -> str:
         # Asked for each time: it goes with the configuration in force, also after a reload that failed.
         return self.app_uri or self.cfg.wsgi_app or ""
+
+    def _paste_uri(self) -> str:
+        """The absolute path of the PasteDeploy file, with `#NAME` where one of its applications is named."""
+        return os.path.normpath(os.path.join(util.START_DIRECTORY, self.cfg.paste))
+
+    def _use_paste_file(self) -> None:
+        """What the file says of the server itself: weaker than every other source but the defaults."""
+        from rgunicorn.app.pasterapp import has_logging_config
+
+        path = self._paste_uri().partition("#")[0]
+        if not os.path.exists(path):
+            raise ConfigError(f"{path!r} not found")
+        own = {"default_proc_name": path}
+        if has_logging_config(path):
+            own["logconfig"] = path
+        for name, value in own.items():
+            if self.app_uri or not self.cfg.settings[name].given:
+                self.cfg.set(name, value, source=f"the PasteDeploy file {path}")
 
 
 def run(prog: str | None = None) -> None:

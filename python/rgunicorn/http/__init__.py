@@ -1,7 +1,17 @@
-"""HTTP as Python code sees it. Parsing and framing are native."""
+"""HTTP as Python code sees it. What the server itself reads and sends is native."""
 
 from __future__ import annotations
 
-from rgunicorn.http.message import Message, Request
+from typing import Any
 
-__all__ = ["Message", "Request"]
+from rgunicorn.http.message import Message, Request
+from rgunicorn.http.parser import RequestParser
+
+__all__ = ["Message", "Request", "RequestParser", "get_parser"]
+
+
+def get_parser(cfg: Any, source: Any, source_addr: Any, http2_connection: bool = False) -> RequestParser:
+    """What reads the requests of a connection: `source` is its socket or an iterable of bytes."""
+    if http2_connection:
+        raise RuntimeError("HTTP/2 is not part of this version of rgunicorn")
+    return RequestParser(cfg, source, source_addr)

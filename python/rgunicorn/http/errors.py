@@ -103,7 +103,7 @@ class InvalidHeaderName(ParseException):
 
 
 class InvalidResponseHeader(InvalidHeader):
-    """The application gave a header value that cannot be sent. `hdr` is the header's name, never its value."""
+    """The application gave a header value that cannot be sent. `hdr` is the name, never the value."""
 
     def __str__(self) -> str:
         return f"Invalid response header from the application: {self.hdr}"

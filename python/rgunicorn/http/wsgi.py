@@ -1,15 +1,21 @@
-"""The parts of a WSGI environ that are Python, and a response as hooks and loggers see it."""
+"""The parts of a WSGI environ that are Python, and responses.
+
+Responses are what hooks and loggers see, and what code that reads its requests itself answers with.
+"""
 
 from __future__ import annotations
 
+import os
+import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from logging import getLogger
 from typing import Any, TextIO
 from urllib.parse import unquote_to_bytes
 
-from rgunicorn import SERVER, SERVER_SOFTWARE, _native
-from rgunicorn.http.errors import ConfigurationProblem
+import rgunicorn
+from rgunicorn import SERVER, SERVER_SOFTWARE, _native, util
+from rgunicorn.http.errors import ConfigurationProblem, InvalidResponseHeader, InvalidResponseHeaderName
 
 __all__ = [
     "SERVER",
@@ -18,16 +24,32 @@ __all__ = [
     "Response",
     "WSGIErrorsWrapper",
     "base_environ",
+    "create",
     "default_environ",
     "proxy_environ",
 ]
 
-#: What configurations overwrite, as it is without them. They do so here or in the package.
-DEFAULTS = {"SERVER": "rgunicorn", "SERVER_SOFTWARE": f"gunicorn/27.0.1 rgunicorn/{_native.VERSION}"}
+#: What configurations overwrite, here or in the package, as it is without them.
+_DEFAULTS = {"SERVER": "rgunicorn", "SERVER_SOFTWARE": f"gunicorn/27.0.1 rgunicorn/{_native.VERSION}"}
+_SENDABLE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_STATUS = re.compile(r"[0-9]{3}(?: [\t\x20-\x7e\x80-\xff]*)?")
+
+Headers = Iterable[tuple[str, str]]
 
 FileWrapper = _native.FileWrapper
 
 log = getLogger("gunicorn.http.wsgi")
+
+
+def overwritten(name: str) -> str:
+    """SERVER or SERVER_SOFTWARE, whoever has set it. Raises RuntimeError: it cannot be sent."""
+    value = str(globals()[name])
+    if value == _DEFAULTS[name]:
+        value = str(getattr(rgunicorn, name))
+    if name == "SERVER" and not _SENDABLE.fullmatch(value):
+        raise RuntimeError(f"{name} cannot be sent in a response: {value!r}")
+    return value
 
 
 class WSGIErrorsWrapper:
@@ -63,37 +85,140 @@ class WSGIErrorsWrapper:
 
 
 class Response:
-    """A response that has been served. The server makes these objects where a hook or a logger wants them."""
+    """A response.
 
-    #: The request, the client's socket as in the environ, and the configuration.
-    req: Any
-    sock: Any
-    cfg: Any
-    #: The `Server` header.
-    version: str
-    #: Code and reason as the application gave them; None if it did not and nothing was sent in its place.
-    status: str | None
-    #: The code; there is none where there is no status.
+    Hooks and loggers get one that has been served: changing it changes nothing. Code that reads its requests
+    itself makes one, which sends what it is told to `sock`.
+    """
+
+    #: The code; there is none before there is a status.
     status_code: int
-    #: The application's headers, without those that are the server's business.
-    headers: list[tuple[str, str]]
-    #: Bytes of the body.
-    sent: int
-    #: What `Content-Length` says.
-    response_length: int | None
-    headers_sent: bool
-    chunked: bool
-    upgrade: bool
-    #: Whether the connection ends with it.
-    must_close: bool
+
+    def __init__(self, req: Any, sock: Any, cfg: Any) -> None:
+        self.req = req
+        #: The client's socket, as in the environ.
+        self.sock = sock
+        self.cfg = cfg
+        #: The `Server` header.
+        self.version = overwritten("SERVER")
+        #: Code and reason as the application gave them; None if it did not and nothing was sent in its place.
+        self.status: str | None = None
+        #: The application's headers, without those that are the server's business.
+        self.headers: list[tuple[str, str]] = []
+        self.headers_sent = False
+        #: Bytes of the body so far.
+        self.sent = 0
+        #: What `Content-Length` says.
+        self.response_length: int | None = None
+        self.chunked = False
+        self.upgrade = False
+        #: Whether the connection ends with it, whatever else there is to it.
+        self.must_close = False
 
     def force_close(self) -> None:
-        """Says that the connection ends with this response. It has been decided when hooks get the object."""
+        """Ends the connection with this response. In an object that hooks get it was decided before."""
         self.must_close = True
 
     def should_close(self) -> bool:
         """Whether the connection ends with this response."""
-        return self.must_close or bool(self.req.should_close())
+        if self.must_close or self.req.should_close():
+            return True
+        framed = self.chunked or self.response_length is not None
+        return not framed and not self._has_no_body()
+
+    def start_response(self, status: str, headers: Headers, exc_info: Any = None) -> Callable[[bytes], None]:
+        """What the application calls; see PEP 3333."""
+        if exc_info is not None and self.headers_sent:
+            raise exc_info[1].with_traceback(exc_info[2])
+        if exc_info is None and self.status is not None:
+            raise AssertionError("Response headers already set!")
+        if not isinstance(status, str):
+            raise TypeError(f"{status!r} is not a string")
+        if not _STATUS.fullmatch(status):
+            raise ValueError(f"Invalid status {status!r}")
+        self.status, self.status_code = status, int(status[:3])
+        self.headers, self.response_length, self.upgrade = [], None, False
+        self.process_headers(headers)
+        if self.status_code < 200 or self.status_code == 204:
+            self.headers = [pair for pair in self.headers if pair[0].lower() != "content-length"]
+            self.response_length = None
+        self.chunked = self.is_chunked()
+        return self.write
+
+    def process_headers(self, headers: Headers) -> None:
+        """Checks and takes the application's headers."""
+        for name, given in headers:
+            value = _checked(name, given)
+            lower = name.lower()
+            if lower == "connection":
+                self.upgrade |= value.lower() == "upgrade"
+            elif not util.is_hoppish(name) or (lower, value.lower()) == ("upgrade", "websocket"):
+                if lower == "content-length":
+                    self.response_length = int(value)
+                self.headers.append((name, value))
+
+    def is_chunked(self) -> bool:
+        """Whether the body has to be sent in chunks."""
+        return self.response_length is None and self.req.version > (1, 0) and not self._has_no_body()
+
+    def default_headers(self) -> list[str]:
+        """The lines of the head that are the server's business."""
+        connection = "upgrade" if self.upgrade else "close" if self.should_close() else "keep-alive"
+        minor = 0 if self.req.version <= (1, 0) else 1
+        lines = [f"HTTP/1.{minor} {self.status}\r\n"]
+        if self.version:
+            lines.append(f"Server: {self.version}\r\n")
+        lines += [f"Date: {util.http_date()}\r\n", f"Connection: {connection}\r\n"]
+        return [*lines, "Transfer-Encoding: chunked\r\n"] if self.chunked else lines
+
+    def send_headers(self) -> None:
+        """Sends the head, once."""
+        if self.headers_sent:
+            return
+        if self.status is None:
+            raise AssertionError("the application sent a body before it called start_response()")
+        lines = [*self.default_headers(), *(f"{name}: {value}\r\n" for name, value in self.headers), "\r\n"]
+        util.write(self.sock, "".join(lines).encode("latin-1"))
+        self.headers_sent = True
+
+    def write(self, arg: bytes) -> None:
+        """Sends a block of the body, and the head before the first."""
+        if not isinstance(arg, bytes):
+            raise TypeError(f"{arg!r} is not a byte")
+        self.send_headers()
+        if self._has_no_body():
+            return
+        if self.response_length is not None:
+            arg = arg[: self.response_length - self.sent]
+        self.sent += len(arg)
+        if arg:
+            util.write(self.sock, arg, self.chunked)
+
+    def write_file(self, respiter: Iterable[bytes]) -> None:
+        """Sends what `wsgi.file_wrapper` has made."""
+        for block in respiter:
+            self.write(block)
+
+    def close(self) -> None:
+        """Ends the response. The socket stays open."""
+        self.send_headers()
+        if self.chunked:
+            util.write_chunk(self.sock, b"")
+
+    def _has_no_body(self) -> bool:
+        return self.req.method == "HEAD" or self.status_code < 200 or self.status_code in (204, 304)
+
+
+def _checked(name: str, value: str) -> str:
+    """A header's value as it is sent. Raises TypeError, InvalidResponseHeaderName, InvalidResponseHeader."""
+    for part in (name, value):
+        if not isinstance(part, str):
+            raise TypeError(f"{part!r} is not a string")
+    if not _TOKEN.fullmatch(name):
+        raise InvalidResponseHeaderName(repr(name))
+    if not _SENDABLE.fullmatch(value):
+        raise InvalidResponseHeader(repr(name))
+    return value.strip(" \t")
 
 
 def base_environ(cfg: Any) -> dict[str, Any]:
@@ -136,6 +261,60 @@ def proxy_environ(req: Any) -> dict[str, str]:
         "PROXY_ADDR": info["proxy_addr"],
         "PROXY_PORT": str(info["proxy_port"]),
     }
+
+
+def create(
+    req: Any,
+    sock: Any,
+    client: Any,
+    server: Any,
+    cfg: Any,
+    response_class: Any = None,
+    response_args: Any = (),
+) -> tuple[Any, dict[str, Any]]:
+    """Response and environ of a request that was read from `sock`.
+
+    `client` is its peer's address, `server` the listener's. Raises ConfigurationProblem.
+    """
+    resp = (response_class or Response)(req, sock, cfg, *response_args)
+    if getattr(req, "_expects_continue", False):
+        sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+    environ = default_environ(req, sock, cfg)
+    mount = [value for name, value in req.headers if name == "SCRIPT_NAME"]
+    environ["SCRIPT_NAME"] = mount[-1] if mount else os.environ.get("SCRIPT_NAME", "")
+    amend_environ(environ, req)
+    if isinstance(client, (str, bytes)):
+        environ["REMOTE_ADDR"] = util.bytes_to_str(client)
+    else:
+        environ.update(REMOTE_ADDR=client[0], REMOTE_PORT=str(client[1]))
+    environ["SERVER_NAME"], environ["SERVER_PORT"] = _server_names(req, server)
+    environ.update(proxy_environ(req))
+    environ["wsgi.early_hints"] = _early_hints(resp)
+    return resp, environ
+
+
+def _server_names(req: Any, server: Any) -> tuple[str, str]:
+    """SERVER_NAME and SERVER_PORT. On a Unix socket the client says what they are."""
+    if not isinstance(server, (str, bytes)):
+        return server[0], str(server[1])
+    host = dict(req.headers).get("HOST", "")
+    if not host:
+        return util.bytes_to_str(server), ""
+    name, colon, port = host.rpartition(":")
+    if not colon or port.endswith("]"):
+        name, port = host, ""
+    return name, port or ("443" if req.scheme == "https" else "80")
+
+
+def _early_hints(resp: Any) -> Callable[[Headers], None]:
+    def send(headers: Headers) -> None:
+        if resp.headers_sent or resp.req.version < (1, 1):
+            return
+        fields = [(util.bytes_to_str(name), util.bytes_to_str(value)) for name, value in headers]
+        lines = "".join(f"{name}: {_checked(name, value)}\r\n" for name, value in fields)
+        util.write(resp.sock, f"HTTP/1.1 103 Early Hints\r\n{lines}\r\n".encode("latin-1"))
+
+    return send
 
 
 def error_environ(req: Any, cfg: Any) -> dict[str, Any]:

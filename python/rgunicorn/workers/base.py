@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
 import sys
 import time
+import traceback
 from datetime import datetime
 from types import FrameType, SimpleNamespace
 from typing import Any, ClassVar
 
-from rgunicorn import _native, util
+from rgunicorn import _native, reloader, util
 from rgunicorn._refusals import refusal
 from rgunicorn.http.wsgi import error_environ
 from rgunicorn.workers.workertmp import WorkerTmp
@@ -47,6 +49,8 @@ class Worker:
         self.pid: int | str = "[booting]"
         self.ppid = ppid
         self.sockets = sockets
+        #: Those of them that are this worker's alone (`reuse_port`).
+        self.own_sockets: list[Any] = []
         self.app = app
         self.timeout = timeout
         self.cfg = cfg
@@ -58,9 +62,9 @@ class Worker:
         self.max_requests = sys.maxsize
         if cfg.max_requests > 0:
             self.max_requests = cfg.max_requests + random.randint(0, cfg.max_requests_jitter)
+        self.reloader: reloader.ReloaderBase | None = None
         self.PIPE: tuple[int, ...] = ()
         self.tmp = WorkerTmp(cfg)
-        self.reloader: Any = None
         self.wait_fds: list[Any] = []
         self.wsgi: Any = None
         self._quitting = False
@@ -79,6 +83,7 @@ class Worker:
     def init_process(self) -> None:
         """Prepares the process, loads the application and runs. Whoever overrides it calls this last."""
         os.environ.update(self.cfg.env)
+        util.set_owner_process(self.cfg.uid, self.cfg.gid, initgroups=self.cfg.initgroups)
         util.seed()
         self.PIPE = os.pipe()
         for end in self.PIPE:
@@ -92,7 +97,11 @@ class Worker:
         before = signal.pthread_sigmask(signal.SIG_BLOCK, self.SIGNALS)
         self.init_signals()
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if self.cfg.reload:
+            self.reloader = self._make_reloader()
         self.load_wsgi()
+        if self.reloader is not None:
+            self.reloader.start()
         self.cfg.post_worker_init(self)
         self.booted = True
         if self.slot is not None:
@@ -100,8 +109,43 @@ class Worker:
         self.run()
 
     def load_wsgi(self) -> None:
-        """Imports the application."""
-        self.wsgi = self.app.wsgi()
+        """Imports the application. With `reload` a report stands in for one that fails."""
+        try:
+            self.wsgi = self.app.wsgi()
+        except Exception as error:
+            # Other errors than those of syntax may be the surroundings': a server that cannot start says so.
+            is_replacement = self.age > self.cfg.workers
+            if self.reloader is None or not (isinstance(error, SyntaxError) or is_replacement):
+                raise
+            self.log.exception("%s", error)
+            for path in reloader.files_of(error):
+                self.reloader.add_extra_file(path)
+            self.wsgi = util.make_fail_app(traceback.format_exc())
+
+    def _make_reloader(self) -> reloader.ReloaderBase:
+        self.log.warning("Reloader is on. Use in development only!")
+        if self.cfg.preload_app:
+            self.log.warning(
+                "preload_app is on, too: changes to the application need a restart of the server."
+            )
+        engine = reloader.reloader_engines[self.cfg.reload_engine]
+        return engine(extra_files=self.cfg.reload_extra_files, callback=self._reload)
+
+    def _reload(self, path: str) -> None:
+        """A file has changed: the worker leaves, another one takes its place."""
+        self.log.info("Worker reloading: %s modified", path)
+        if self.slot is not None:
+            # The replacement is started now, and whatever this worker's class makes of `alive`, it gets TERM.
+            self.slot.retire()
+        try:
+            # Before the main thread may end the process.
+            self.cfg.worker_int(self)
+        finally:
+            self.alive = False
+            with contextlib.suppress(BlockingIOError):
+                os.write(self.PIPE[1], b"1")
+        # Ends the thread that watches.
+        sys.exit(0)
 
     def init_signals(self) -> None:
         """Installs the handlers; each signal also puts a byte into `PIPE`, which wakes whoever polls it."""

@@ -2,15 +2,44 @@
 
 from __future__ import annotations
 
-from rgunicorn import _native
+import sys
+from typing import ClassVar
+
+from rgunicorn import _listening, _native
+from rgunicorn.http.wsgi import overwritten
 from rgunicorn.workers.base import Worker
 
 
 class SyncWorker(Worker):
-    """Serves with the native event loop; the application runs between two of its turns."""
+    """Serves with the native event loop; the application runs between two of its turns.
+
+    A subclass may override what a `Worker` has. What Gunicorn's class of this name has besides belongs to a
+    loop in Python that does not exist here: a subclass that overrides any of it, and not `run()` itself, is
+    refused.
+    """
+
+    #: The steps of Gunicorn's loop, of which the native one calls none.
+    STEPS: ClassVar[tuple[str, ...]] = (
+        "accept",
+        "wait",
+        "is_parent_alive",
+        "run_for_one",
+        "run_for_multiple",
+        "handle",
+        "handle_request",
+        "handle_error",
+    )
 
     _alive = True
     _nr = 0
+
+    @classmethod
+    def setup(cls) -> None:
+        """Called in the arbiter once the class is chosen. Raises RuntimeError: it cannot be honoured."""
+        overwritten("SERVER")
+        mistake = _ignored_step(cls) if cls.run is SyncWorker.run else None
+        if mistake:
+            raise RuntimeError(mistake)
 
     @property
     def alive(self) -> bool:
@@ -22,6 +51,7 @@ class SyncWorker(Worker):
         self._alive = alive
         if not alive and self.slot is not None:
             self.slot.leave()
+            _listening.stop_listening(self.own_sockets)
 
     @property
     def nr(self) -> int:
@@ -32,9 +62,34 @@ class SyncWorker(Worker):
     def nr(self, nr: int) -> None:
         self._nr = nr - (0 if self.slot is None else self.slot.counted())
 
+    @property
+    def notifies(self) -> bool:
+        """Whether somebody has overridden `notify()`, which the event loop calls only then."""
+        return getattr(self.notify, "__func__", None) is not _NOTIFY
+
     def notify(self) -> None:
         """Nothing to do: the event loop marks each request, and an idle worker need not prove its life."""
 
     def run(self) -> None:
         """Serves until `alive` is false."""
+        # Again: a subclass may have its own `setup()`, or a `run()` that comes here.
+        mistake = _ignored_step(type(self)) or _ignored_step(self)
+        if mistake:
+            self.log.error(mistake)
+            sys.exit(3)
         _native.run_sync(self)
+
+
+_NOTIFY = SyncWorker.notify
+
+
+def _ignored_step(owner: object) -> str | None:
+    """What to say of a worker class, or a worker, with a method that would never be called."""
+    for name in SyncWorker.STEPS:
+        method = getattr(owner, name, None)
+        inherited = getattr(Worker, name, None)
+        if getattr(method, "__func__", method) is not inherited:
+            cls = owner if isinstance(owner, type) else type(owner)
+            shown = f"{cls.__module__}.{cls.__qualname__}"
+            return f"{shown} overrides {name}(), which the native sync worker never calls"
+    return None

@@ -3,7 +3,7 @@
 
 use nix::sys::signal::Signal;
 
-use super::{Action, Child, Exit, Level, Limits, Line, Plan, Time, YOUNG, fresh, seconds};
+use super::{Action, Child, Exit, Level, Limits, Line, Plan, Reason, Time, YOUNG, fresh, seconds};
 
 /// Exit status of a worker that could not boot, and of an arbiter that ends because of it.
 pub const WORKER_BOOT_ERROR: i32 = 3;
@@ -18,7 +18,7 @@ impl Plan {
             return vec![Action::Log(Line::new(Level::Debug, text, [pid.into(), status.into()]))];
         };
         let mut actions: Vec<_> = obituary(pid, exit).map(Action::Log).into_iter().collect();
-        actions.push(Action::Reaped { pid, slot: child.slot });
+        actions.push(Action::Reaped { pid, slot: child.slot, why: cut_short(&child) });
         if child.stays() {
             actions.extend(self.mourn(&child, exit, limits, now));
         }
@@ -36,8 +36,8 @@ impl Plan {
         if let Some((status, reason)) = failure.filter(|_| alone) {
             return self.stop(false, status, Some(reason), limits, now);
         }
-        // Ends of its own accord: `max_requests` of worker classes that do not ask for a replacement, `reload`.
-        let retired = exit == Exit::Code(0) && child.has_lived();
+        // Ends of its own accord: `max_requests` (of native classes after they asked for a replacement), `reload`.
+        let retired = child.seen.retiring || (exit == Exit::Code(0) && child.has_lived());
         let of_starting = child.aborted.is_none() && !retired && now < child.forked + YOUNG;
         if failure.is_none() && !of_starting {
             return Vec::new();
@@ -69,6 +69,17 @@ impl Plan {
         actions.insert(0, Action::Log(Line::new(Level::Error, text, [])));
         actions.push(Action::DropReload);
         actions
+    }
+}
+
+/// Why a request was cut short that the worker was serving, if it was.
+fn cut_short(child: &Child) -> Reason {
+    if child.aborted.is_some() {
+        Reason::Timeout
+    } else if child.stays() {
+        Reason::Killed
+    } else {
+        Reason::Shutdown
     }
 }
 

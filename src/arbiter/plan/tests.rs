@@ -275,6 +275,24 @@ fn a_retiring_worker_goes_on_when_its_replacement_does_not_boot() {
 }
 
 #[test]
+fn a_worker_that_leaves_after_asking_for_its_replacement_has_not_died_young() {
+    let mut scene = Scene::new(Limits { workers: 1, ..LIMITS });
+    scene.settle();
+    for _ in 0..10 {
+        scene.boot_all();
+        scene.pass(1.0);
+        let pid = scene.pids()[0];
+        scene.retire(pid);
+        assert_eq!(scene.settle(), []);
+        assert_eq!(scene.pids(), [pid, pid + 1]);
+        scene.exit(pid, Exit::Code(0));
+        assert_eq!(scene.pids(), [pid + 1]);
+        assert_eq!(scene.deadline(), None);
+    }
+    assert_eq!(scene.lines, []);
+}
+
+#[test]
 fn a_late_worker_is_aborted_then_killed() {
     let mut scene = Scene::serving(LIMITS);
     scene.set(2, State::Busy);

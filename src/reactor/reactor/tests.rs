@@ -298,7 +298,10 @@ fn a_reader_that_takes_nothing_is_dropped() {
     exchange.send(b"", &[0; 3_000_000], b"", false, || Box::new(vec![0; 3_000_000])).expect("it is there");
     service.reactor.finish(exchange, End::Keep);
     service.serve_until_left(0);
-    assert!(matches!(service.reactor.take_notices()[..], [Notice::Silent(None, Wait::Send)]));
+    assert!(matches!(
+        service.reactor.take_notices()[..],
+        [Notice::Silent { peer: None, wait: Wait::Send, request: None }]
+    ));
 }
 
 #[test]

@@ -1,0 +1,52 @@
+"""Command lines become namespaces; what the arguments mean is read natively."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from typing import NoReturn
+
+from rgunicorn._native import CommandLineEnd, parse_command_line
+from rgunicorn.config.setting import Setting
+
+
+class CommandLineParser:
+    """Reads command lines into namespaces with one attribute for each setting, None where not given."""
+
+    def __init__(self, prog: str, settings: Mapping[str, Setting]) -> None:
+        self.prog = prog
+        self.settings = settings
+
+    def parse_args(self, args: Sequence[str] | None = None, origin: str | None = None) -> argparse.Namespace:
+        """Read `args`, or the program's own. A mistake ends the program and is said to be in `origin`."""
+        words = list(sys.argv[1:] if args is None else args)
+        specs = [setting.spec for setting in self.settings.values()]
+        try:
+            line = parse_command_line(self.prog, words, specs)
+        except CommandLineEnd as end:
+            status, text = end.args
+            self._exit(status, text, origin)
+        options = argparse.Namespace(**dict.fromkeys(self.settings, None))
+        for name, given in line.given:
+            setattr(options, name, self._value(self.settings[name], given, origin))
+        options.args = line.positionals
+        return options
+
+    def error(self, message: str, origin: str | None = None) -> NoReturn:
+        """End the program because of a mistake on its command line."""
+        text = f"usage: {self.prog} [OPTIONS] [APP_MODULE]\n{self.prog}: error: {message}\n"
+        self._exit(2, text, origin)
+
+    def _value(self, setting: Setting, given: object, origin: str | None) -> object:
+        try:
+            return setting.from_command_line(given)
+        except (TypeError, ValueError, argparse.ArgumentTypeError):
+            kind = getattr(setting.type, "__name__", "") or "text"
+            self.error(f"argument {setting.spelling}: invalid {kind} value: {given!r}", origin)
+
+    def _exit(self, status: int, text: str, origin: str | None) -> NoReturn:
+        if status and origin:
+            text = text.replace(": error: ", f": error: in {origin}: ", 1)
+        print(text, end="", file=sys.stderr if status else sys.stdout, flush=True)
+        sys.exit(status)

@@ -1,0 +1,1 @@
+"""What reports the server's numbers to other programs."""

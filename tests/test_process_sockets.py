@@ -1,0 +1,341 @@
+"""Sockets that were inherited, sockets of each worker's own, and what systemd is told."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from conftest import Serve
+from support import processes
+from support.cases import get
+from support.command import Project
+from support.processes import wait_for
+from support.server import IS_GUNICORN, Server
+from support.wire import Connection
+
+#: Opens sockets, from descriptor 3 on, and becomes the command. Arguments: what LISTEN_PID says (`own`, or a
+#: number, or `none`), the number of addresses, the addresses, the command.
+OPENER = """
+import os, socket, sys
+meant_for, count, *rest = sys.argv[1:]
+for number, address in enumerate(rest[:int(count)], start=3):
+    if address.startswith("/"):
+        sock = socket.socket(socket.AF_UNIX)
+        sock.bind(address)
+    else:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        sock = socket.create_server((address, 0), family=family)
+    sock.listen()
+    if sock.fileno() != number:
+        os.dup2(sock.fileno(), number)
+    os.set_inheritable(number, True)
+    sock.detach()
+if meant_for != "none":
+    os.environ["LISTEN_PID"] = str(os.getpid()) if meant_for == "own" else meant_for
+    os.environ["LISTEN_FDS"] = count
+command = rest[int(count):]
+os.execv(command[0], command)
+"""
+
+HELLO = """
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Length", "1")])
+    return [b"x"]
+"""
+
+
+class Passed(Server):
+    """A server that is started with open sockets."""
+
+    def __init__(self, addresses: list[str], *flags: str, meant_for: str = "own", **settings: object) -> None:
+        super().__init__("views:app", *flags, **settings)  # type: ignore[arg-type]
+        self.passed = addresses
+        self.meant_for = meant_for
+
+    def command(self) -> list[str]:
+        """The command line, behind the program that opens the sockets."""
+        opener = [sys.executable, "-c", OPENER, self.meant_for, str(len(self.passed)), *self.passed]
+        return [*opener, *super().command()]
+
+
+def hello(server: Server) -> None:
+    """Every address of the server answers."""
+    for address in server.addresses:
+        with Connection(address) as connection:
+            assert connection.assert_open_at("/hello").body == b"hello\n"
+
+
+# systemd's sockets
+
+
+def test_sockets_of_systemd_are_served_and_binds_are_not() -> None:
+    with Passed(["127.0.0.1", "::1"], binds=["127.0.0.1:0"]) as server:
+        assert len(server.addresses) == 2
+        assert server.addresses[1][0] == "::1"
+        hello(server)
+        assert len([line for line in server.log().splitlines() if "Listening at" in line]) == 1
+
+
+def test_a_unix_socket_of_systemd_stays_when_the_server_goes(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    with Passed([str(path)]) as server:
+        assert server.addresses == [str(path)]
+        hello(server)
+        server.stop()
+        assert path.exists()
+
+
+@pytest.mark.parametrize("meant_for", ["1", "none", "x"])
+def test_sockets_that_are_meant_for_another_process_are_not_taken(meant_for: str) -> None:
+    with Passed(["::1"], meant_for=meant_for, binds=["127.0.0.1:0"]) as server:
+        assert [address[0] for address in server.addresses] == ["127.0.0.1"]
+        hello(server)
+
+
+def test_no_child_takes_systemds_sockets_for_its_own() -> None:
+    config = """
+import os
+def post_worker_init(worker):
+    worker.log.info("variables %s", [name for name in os.environ if name.startswith("LISTEN_")])
+"""
+    with Passed(["127.0.0.1"], config=config) as server:
+        server.wait_for_log(r"variables \[\]$")
+
+
+def test_a_reload_keeps_systemds_sockets_whatever_the_new_binds() -> None:
+    with Passed(["127.0.0.1"], binds=[], config="bind = '127.0.0.1:0'") as server:
+        first = server.worker()
+        (server.directory / "gunicorn.conf.py").write_text("bind = 'unix:socket'")
+        server.kill(signal.SIGHUP)
+        wait_for(lambda: server.booted() and first not in server.workers(), "the new worker")
+        hello(server)
+        assert not (server.directory / "socket").exists()
+
+
+def test_the_attribute_systemd_tells_hooks(serve: Serve) -> None:
+    config = "def when_ready(server): server.log.info('systemd %s', server.systemd)"
+    with Passed(["127.0.0.1"], config=config) as server:
+        server.wait_for_log("systemd True$")
+    serve("views:app", config=config).wait_for_log("systemd False$")
+
+
+# fd://
+
+
+def test_an_inherited_descriptor_is_served() -> None:
+    with Passed(["127.0.0.1", "127.0.0.1"], meant_for="none", binds=["fd://3", "fd://4"]) as server:
+        assert len(server.addresses) == 2
+        hello(server)
+        first = server.worker()
+        server.kill(signal.SIGHUP)
+        wait_for(lambda: server.booted() and first not in server.workers(), "the new worker")
+        hello(server)
+
+
+def test_beside_an_inherited_descriptor_other_addresses_do_not_count() -> None:
+    with Passed(["127.0.0.1"], meant_for="none", binds=["127.0.0.1:0", "fd://3"]) as server:
+        assert len(server.addresses) == 1
+        hello(server)
+
+
+@pytest.mark.parametrize(
+    ("bind", "error"),
+    [
+        ("fd://x", "'x' is not a valid file descriptor."),
+        ("fd://77", "Bad file descriptor"),
+        ("fd://1", "socket"),
+    ],
+)
+def test_a_descriptor_that_is_no_socket_is_one_line(bind: str, error: str, tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.write("app.py", HELLO)
+    said = project.refusal("--bind", bind, "app:app")
+    assert "Error: " in said
+    assert error in said.splitlines()[-1 if said.splitlines()[-1] else -2]
+    assert "Traceback" not in said
+
+
+# reuse_port
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        assert isinstance(port, int)
+        return port
+
+
+def serving(address: tuple[str, int]) -> Callable[[], bool]:
+    """Whether somebody answers there."""
+
+    def ask() -> bool:
+        try:
+            with Connection(address) as connection:
+                return connection.assert_open_at("/hello").body == b"hello\n"
+        except ConnectionRefusedError:
+            return False
+
+    return ask
+
+
+def listening(pid: int, port: int) -> set[int]:
+    """The inodes of a process's sockets that listen on a port."""
+    found = set()
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if fields[3] == "0A" and fields[1].endswith(f":{port:04X}"):
+            found.add(int(fields[9]))
+    return found & processes.sockets(pid)
+
+
+@contextmanager
+def reusing(*flags: str, **settings: object) -> Iterator[tuple[Server, int]]:
+    """A server with `--reuse-port`, which does not say where it listens, and its port."""
+    port = free_port()
+    server = Server("views:app", "--reuse-port", *flags, binds=[f"127.0.0.1:{port}"], **settings)  # type: ignore[arg-type]
+    try:
+        server.launch()
+        wait_for(lambda: len(server.workers()) == server.wanted_workers(), "the workers")
+        wait_for(lambda: all(listening(pid, port) for pid in server.workers()), "their sockets")
+        wait_for(serving(("127.0.0.1", port)), "an answer")
+        yield server, port
+        if not server.ended:
+            server.stop()
+    finally:
+        server.destroy()
+
+
+def test_each_worker_has_a_socket_of_its_own() -> None:
+    with reusing("-w", "3") as (server, port):
+        sockets = [listening(pid, port) for pid in server.workers()]
+        assert [len(found) for found in sockets] == [1, 1, 1]
+        assert len(set.union(*sockets)) == 3
+        assert not listening(server.pid, port)
+        server.wait_for_log(r"Listening at:  \(\d+\)$")
+
+
+def test_it_is_there_in_post_fork() -> None:
+    config = """
+def post_fork(server, worker):
+    worker.log.info("sockets %s of %s", [str(s) for s in worker.sockets], server.LISTENERS)
+"""
+    with reusing(config=config) as (server, port):
+        server.wait_for_log(rf"sockets \['http://127.0.0.1:{port}'\] of \[\]$")
+
+
+def test_unix_sockets_are_shared_as_ever(serve: Serve) -> None:
+    server = serve("views:app", "--reuse-port", "-w", "2", kind="unix")
+    hello(server)
+    server.kill(signal.SIGHUP)
+    wait_for(lambda: server.log().count("Booting worker") == 4, "the new workers")
+    hello(server)
+
+
+@pytest.mark.skipif(IS_GUNICORN, reason="Gunicorn leaves it to wait for nobody")
+def test_a_busy_worker_that_leaves_is_given_no_more_connections(tmp_path: Path) -> None:
+    path = tmp_path / "done"
+    with reusing() as (server, port), Connection(("127.0.0.1", port)) as connection:
+        worker = server.worker()
+        connection.send(get(target=f"/until?{path}".encode()))
+        wait_for(path.with_suffix(".begun").exists, "the application to be called")
+        os.kill(worker, signal.SIGTERM)
+        wait_for(lambda: not listening(worker, port), "the end of its socket")
+        assert processes.alive(worker)
+        path.touch()
+        assert connection.read_response().status == 200
+        wait_for(lambda: serving(("127.0.0.1", port))(), "the next worker")
+
+
+def test_a_reload_gives_each_new_worker_a_socket() -> None:
+    with reusing("-w", "2") as (server, port):
+        before = server.workers()
+        server.kill(signal.SIGHUP)
+        wait_for(lambda: not set(server.workers()) & set(before), "new workers alone")
+        assert all(listening(pid, port) for pid in server.workers())
+        assert serving(("127.0.0.1", port))()
+
+
+@pytest.mark.skipif(IS_GUNICORN, reason="Gunicorn tries for ever")
+def test_a_port_that_cannot_be_had_ends_the_service(serve: Serve) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        server = serve("views:app", "--reuse-port", binds=[f"127.0.0.1:{port}"], launch=True)
+        server.wait_for_exit(3)
+        server.wait_for_log(r"Can't connect to \('127.0.0.1', \d+\)$")
+        server.wait_for_log("Reason: Worker failed to boot.$")
+
+
+# What systemd is told
+
+
+class Systemd:
+    """The other end of NOTIFY_SOCKET."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind("\0" + address[1:] if address.startswith("@") else address)
+        self.socket.settimeout(20)
+
+    def next(self) -> list[str]:
+        """The next message, by line."""
+        return self.socket.recv(4096).decode().splitlines()
+
+
+@pytest.fixture(params=["file", "abstract"])
+def systemd(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Systemd]:
+    """systemd, with a socket in the file system or without."""
+    address = str(tmp_path / "notify") if request.param == "file" else f"@rg-{uuid.uuid4().hex}"
+    found = Systemd(address)
+    try:
+        yield found
+    finally:
+        found.socket.close()
+
+
+def test_systemd_is_told_when_the_service_listens_reloads_and_stops(systemd: Systemd, serve: Serve) -> None:
+    server = serve("views:app", config="", env={"NOTIFY_SOCKET": systemd.address})
+    assert systemd.next()[0] == "READY=1"
+    first = server.worker()
+    server.kill(signal.SIGHUP)
+    reloading = systemd.next()
+    assert reloading[0] == "RELOADING=1"
+    assert re.fullmatch(r"MONOTONIC_USEC=\d+", reloading[1])
+    assert systemd.next() == ["READY=1"]
+    wait_for(lambda: first not in server.workers(), "the new worker alone")
+    (server.directory / "gunicorn.conf.py").write_text("workers = 'many'")
+    server.kill(signal.SIGHUP)
+    assert systemd.next()[0] == "RELOADING=1"
+    assert systemd.next() == ["READY=1"]
+    server.stop()
+    assert systemd.next() == ["STOPPING=1"]
+
+
+def test_the_message_comes_after_the_lines_and_before_the_workers(serve: Serve, tmp_path: Path) -> None:
+    systemd = Systemd(str(tmp_path / "notify"))
+    config = """
+def pre_fork(server, worker):
+    server.log.info("fork")
+    raise ValueError("no worker")
+"""
+    server = serve("views:app", config=config, env={"NOTIFY_SOCKET": systemd.address}, launch=True)
+    server.wait_for_exit(255)
+    assert [systemd.next()[0], systemd.next()[0]] == ["READY=1", "STOPPING=1"]
+    systemd.socket.close()
+
+
+def test_nobody_at_the_other_end_is_no_error(serve: Serve, tmp_path: Path) -> None:
+    server = serve("views:app", "--log-level", "debug", env={"NOTIFY_SOCKET": str(tmp_path / "none")})
+    server.wait_for_log(r"\[DEBUG\] Exception while invoking sd_notify\(\)$")
+    hello(server)
