@@ -10,9 +10,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
-from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import rgunicorn
@@ -55,6 +53,7 @@ class Arbiter(Orders, Reports):
         os.environ["SERVER_SOFTWARE"] = rgunicorn.SERVER_SOFTWARE
         self._num_workers: int | None = None
         self._environment = Environment()
+        self._stopping = False
         self._before: _Before | None = None
         self.log: Any = None
         self.LISTENERS: list[sock.BaseSocket] = []
@@ -108,7 +107,12 @@ class Arbiter(Orders, Reports):
         """Starts the service and keeps it running; ends by raising SystemExit, here and in every worker."""
         self._check_subclass()
         self.start()
-        _native.run_arbiter(self)
+        try:
+            _native.run_arbiter(self)
+        except Exception:
+            # The loop could not begin: no memory, no descriptors.
+            self._clean_up()
+            raise
 
     def start(self) -> None:
         """Opens the listeners."""
@@ -131,27 +135,18 @@ class Arbiter(Orders, Reports):
                 self.worker_class.check_config(self.cfg, self.log)
             self.cfg.when_ready(self)
         except BaseException:
-            # A process that a hook has forked ends here too.
-            if os.getpid() == self.pid:
-                self.close_listeners()
-                self._remove_pidfile()
+            self._clean_up()
             raise
-
-    def init_signals(self) -> None:
-        """Until the loop takes over: signals that end a process end its start, the others do nothing."""
-        self.log.close_on_exec()
-        self.hold_signals(ignored=self.SIGNALS)
 
     def halt(self, reason: str | None = None, exit_status: int = 0) -> NoReturn:
         """Ends the arbiter; while there are workers, by an exception that makes the loop stop them first."""
         if not self._over:
             super().halt(reason, exit_status)
-        self.close_listeners()
+        self._clean_up()
         log = self.log.info if exit_status == 0 else self.log.error
         log("Shutting down: %s", self.master_name)
         if reason is not None:
             log("Reason: %s", reason)
-        self._remove_pidfile()
         self.cfg.on_exit(self)
         sys.exit(exit_status)
 
@@ -220,7 +215,9 @@ class Arbiter(Orders, Reports):
 
     def close_listeners(self) -> None:
         """Stops listening; the files of Unix sockets go too."""
-        self._notify("STOPPING=1")
+        if not self._stopping:
+            self._stopping = True
+            self._notify("STOPPING=1")
         listeners, self.LISTENERS = self.LISTENERS, []
         sock.close_sockets(listeners)
 
@@ -315,23 +312,13 @@ class Arbiter(Orders, Reports):
         """Writes the pidfile of the configuration in force, and removes the one before it."""
         self.pidfile = pidfile.replace(self.pidfile, self.cfg.pidfile, self.pid or os.getpid())
 
-    def _remove_pidfile(self) -> None:
-        if self.pidfile is not None:
-            self.pidfile.unlink()
-
-    def hold_signals(self, ignored: Iterable[int]) -> None:
-        """Until others take over: signals that end a process end its start, `ignored` ones do nothing."""
-        for number in ignored:
-            signal.signal(number, _ignore)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
-            signal.signal(number, self._stop_starting)
-
-    def _stop_starting(self, signum: int, frame: FrameType | None) -> NoReturn:
-        # Not in a worker, nor in a process that a hook has forked.
+    def _clean_up(self) -> None:
+        """Leaves nothing behind in the file system."""
+        # A process that a hook has forked comes here too.
         if os.getpid() == self.pid:
-            self.log.info("Handling signal: %s", self.SIG_NAMES[signum])
-            self.log.info("Shutting down: %s", self.master_name)
-        sys.exit(0)
+            self.close_listeners()
+            if self.pidfile is not None:
+                self.pidfile.unlink()
 
     def _listening_at(self) -> str:
         return ",".join(str(listener) for listener in self.LISTENERS)
@@ -341,7 +328,3 @@ class Arbiter(Orders, Reports):
             self.log = getattr(self.cfg, "logger_class", Logger)(self.cfg)
         else:
             _logconfig.reload(self.log, self.cfg)
-
-
-def _ignore(signum: int, frame: FrameType | None) -> None:
-    """The handler of a signal that has no effect."""
