@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -158,6 +160,16 @@ def test_options_that_cannot_be_used_end_it_with_status_1(option: str) -> None:
         assert server.log().strip().startswith("Error: ")
     finally:
         server.destroy()
+
+
+@pytest.mark.parametrize("module", ["rgunicorn", "rgunicorn.app.wsgiapp"])
+def test_a_module_is_the_command(module: str, run: Run) -> None:
+    server = run(WSGI, "--bind", "127.0.0.1:0", "--workers", "2", "script:app", module=module)
+    assert server.get("/").text == "hello"
+    usage = subprocess.run(
+        [sys.executable, "-m", module, "--help"], capture_output=True, text=True, check=True
+    )
+    assert "rgunicorn [OPTIONS] [APP_MODULE]" in usage.stdout
 
 
 ARBITER = """

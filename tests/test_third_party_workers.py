@@ -156,7 +156,7 @@ def test_reloads_leave_no_descriptors_behind(serve: Serve) -> None:
         server.kill(signal.SIGHUP)
         wait_for(lambda old=old: server.workers() and old not in server.workers(), "a new worker")  # type: ignore[misc]
         wait_for(lambda: len(server.workers()) == 1, "the old one to end")
-    assert len(descriptors(server.pid)) == before
+    wait_for(lambda: len(descriptors(server.pid)) == before, "as many descriptors as before")
 
 
 def test_errors_become_pages_and_lines(serve: Serve) -> None:

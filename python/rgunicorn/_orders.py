@@ -65,9 +65,9 @@ class Orders:
     def init_signals(self) -> None:
         """Until the loop takes over: signals that end a process end its start, the others do nothing."""
         self.log.close_on_exec()
-        self._hold_signals(ignored=self.SIGNALS)
+        self.hold_signals(ignored=self.SIGNALS)
 
-    def _hold_signals(self, ignored: Iterable[int]) -> None:
+    def hold_signals(self, ignored: Iterable[int]) -> None:
         """Until others take over: signals that end a process end its start, `ignored` ones do nothing."""
         for number in ignored:
             signal.signal(number, _ignore)

@@ -7,19 +7,17 @@ nothing here forks or waits. What lasts is in attributes, under the names that h
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
-import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import rgunicorn
-from rgunicorn import _alias, _listening, _logconfig, _native, pidfile, sock, systemd, util
+from rgunicorn import _alias, _child, _listening, _logconfig, _native, pidfile, sock, systemd, util
 from rgunicorn._orders import Orders
 from rgunicorn._process import Environment
 from rgunicorn._reports import Reports
-from rgunicorn.errors import AppImportError, HaltServer
+from rgunicorn.errors import HaltServer
 from rgunicorn.glogging import Logger
 
 if TYPE_CHECKING:
@@ -121,7 +119,7 @@ class Arbiter(Orders, Reports):
         if getattr(self.cfg, "workers_sum", None):
             self.log.info(self.cfg.workers_sum)
         self.pid = os.getpid()
-        self._hold_signals(ignored=self.SIGNALS)
+        self.hold_signals(ignored=self.SIGNALS)
         try:
             self._write_pidfile()
             util.set_process_title(f"master [{self.proc_name}]")
@@ -194,43 +192,7 @@ class Arbiter(Orders, Reports):
     def child_main(self, worker: Worker) -> NoReturn:
         """The life of a worker process, from the fork to SystemExit."""
         self.set_waker(-1)
-        # Until `init_signals`. Without a handler TTIN and TTOU would stop the process.
-        self._hold_signals(ignored=(signal.SIGTTIN, signal.SIGTTOU))
-        # Blocked since the fork: the files that it was forked with may have been renamed already.
-        signal.signal(signal.SIGUSR1, lambda number, frame: self.log.reopen_files())
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR1])
-        worker.pid = os.getpid()
-        for listener in self._superseded():
-            listener.close()
-        try:
-            util.set_process_title(f"worker [{self.proc_name}]")
-            self.log.info("Booting worker with pid: %s", worker.pid)
-            worker.own_sockets = _listening.open_own(self.cfg, self.log, self.WORKER_BOOT_ERROR)
-            worker.sockets = [*worker.sockets, *worker.own_sockets]
-            self.cfg.post_fork(self, worker)
-            worker.init_process()
-            sys.exit(0)
-        except SystemExit:
-            raise
-        except AppImportError as error:
-            self.log.debug("Exception while loading the application", exc_info=True)
-            print(error, file=sys.stderr, flush=True)
-            sys.exit(self.APP_LOAD_ERROR)
-        except BaseException as error:
-            self.log.exception("Exception in worker process")
-            if worker.booted:
-                sys.exit(-1)
-            print(error, file=sys.stderr, flush=True)
-            sys.exit(self.WORKER_BOOT_ERROR)
-        finally:
-            for number in (signal.SIGTERM, signal.SIGUSR1):
-                # Once the interpreter takes its handlers back they would cut the `atexit` hooks short.
-                signal.signal(number, signal.SIG_IGN)
-            self.log.info("Worker exiting (pid: %s)", worker.pid)
-            try:
-                self.cfg.worker_exit(self, worker)
-            except Exception:
-                self.log.warning("Exception during worker exit:\n%s", traceback.format_exc())
+        _child.live(self, worker)
 
     def failed(self, error: BaseException) -> tuple[int, str | None, bool]:
         """Something that the loop asked for has raised: gives the status to end with, the reason, and whether
@@ -289,7 +251,7 @@ class Arbiter(Orders, Reports):
 
     def keep_reload(self) -> None:
         """The new workers serve: what only the old ones needed can go."""
-        sock.close_sockets(self._superseded())
+        sock.close_sockets(self.superseded())
         self._before = None
         self._notify("READY=1")
 
@@ -320,7 +282,7 @@ class Arbiter(Orders, Reports):
         if self._num_workers != before.num_workers:
             self.num_workers = before.num_workers
 
-    def _superseded(self) -> list[sock.BaseSocket]:
+    def superseded(self) -> list[sock.BaseSocket]:
         """Listeners that only workers from before the reload serve."""
         old = [] if self._before is None else self._before.listeners
         return [listener for listener in old if listener not in self.LISTENERS]

@@ -26,7 +26,7 @@ class SelectWorker(Worker):
 
     def init_signals(self) -> None:
         super().init_signals()
-        self.log.info("init_signals %s", self.wsgi)
+        self.log.info("init_signals %s", getattr(self, "wsgi", None))
 
     def load_wsgi(self) -> None:
         super().load_wsgi()

@@ -50,7 +50,7 @@ def of_listener(listener: Any) -> dict[str, object]:
         "family": [listener.FAMILY.name, listener.family.name],
         "type": listener.type.name,
         "blocking": listener.getblocking(),
-        "ssl": listener.conf.is_ssl,
+        "ssl": bool(listener.conf.is_ssl),
         "waiting": listener.get_backlog(),
         "listener": str(listener),
         "defers": _defers(listener),

@@ -1,4 +1,4 @@
-"""A program of the user's own that runs the server: `python script.py`."""
+"""A program of the user's own that runs the server: `python script.py`, or `python -m MODULE`."""
 
 from __future__ import annotations
 
@@ -9,20 +9,25 @@ from .server import Server
 
 
 class Script(Server):
-    """Runs `source` as script.py. The address to listen on is in the variable BIND."""
+    """Runs `source` as script.py, or `module` beside it. The address to listen on is in the variable BIND."""
 
     def __init__(
-        self, source: str, *arguments: str, kind: str = "tcp", env: Mapping[str, str] | None = None
+        self,
+        source: str,
+        *arguments: str,
+        module: str | None = None,
+        kind: str = "tcp",
+        env: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__("", kind=kind)
         (self.directory / "script.py").write_text(source)
         self.files = self._files()
-        self.arguments = arguments
+        self.program = ["script.py", *arguments] if module is None else ["-m", module, *arguments]
         self.env = {**self.env, "BIND": self.binds[0], **(env or {})}
 
     def command(self) -> list[str]:
         """The command line."""
-        return [sys.executable, "script.py", *self.arguments]
+        return [sys.executable, *self.program]
 
     def wanted_workers(self) -> int:
         """The number that the variable WORKERS says, else one."""
