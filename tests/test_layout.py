@@ -170,7 +170,7 @@ def test_generated_names_of_python_modules_are_gunicorns() -> None:
         "_app_uri",
         "_listening",
         "_logconfig",
-        *("_orders", "_process", "_refusals", "_syslog"),
+        *("_orders", "_process", "_refusals", "_reports", "_syslog"),
     }
     # One module in Gunicorn.
     config = {"__init__", "__main__", "command_line", "configuration", "setting", "source", "validators"}

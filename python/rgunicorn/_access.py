@@ -56,6 +56,10 @@ _ESCAPES = {
 }
 
 
+#: What JSON need not escape, and a terminal may obey.
+_DELETES = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}
+
+
 class SafeAtoms(dict[str, Any]):
     """Atoms of which a format may name any: case does not matter in `{name}i`, what is not there is a dash.
 
@@ -89,18 +93,18 @@ def atoms(
         status = status.split(None, 1)[0]
     sent = getattr(resp, "sent", None)
     microseconds = request_time // timedelta(microseconds=1)
-    method, protocol = environ.get("REQUEST_METHOD"), environ.get("SERVER_PROTOCOL")
+    method, protocol = environ.get("REQUEST_METHOD", "-"), environ.get("SERVER_PROTOCOL", "-")
     user = log._get_user(environ)
     found: dict[str, Any] = {
         "h": environ.get("REMOTE_ADDR", "-"),
         "l": "-",
         "u": user or "-",
         "t": log.now(),
-        "r": f"{method} {environ['RAW_URI']} {protocol}" if method else "-",
+        "r": f"{method} {environ['RAW_URI']} {protocol}" if method != "-" else "-",
         "s": status,
         "m": method,
-        "U": environ.get("PATH_INFO"),
-        "q": environ.get("QUERY_STRING"),
+        "U": environ.get("PATH_INFO", "-"),
+        "q": environ.get("QUERY_STRING", "-"),
         "H": protocol,
         "b": "-" if sent is None else str(sent),
         "B": sent,
@@ -169,7 +173,7 @@ def _logfmt_value(value: Any) -> str:
         return f"{value:.6f}"
     text = "-" if value is None else str(value)
     bare = text.isprintable() and not any(character in text for character in ' ="\\')
-    return text if bare else json.dumps(text)
+    return text if bare else json.dumps(text, ensure_ascii=False).translate(_DELETES)
 
 
 def native_files(log: Any) -> list[int] | None:

@@ -80,7 +80,9 @@ class _SyslogHandler(logging.handlers.SysLogHandler):
 
     def _limit_waits(self) -> None:
         if self.socket is not None:
-            self.socket.settimeout(PATIENCE)
+            # It may be closed: nobody listens any more.
+            with contextlib.suppress(OSError):
+                self.socket.settimeout(PATIENCE)
 
     def createSocket(self) -> None:
         """Connects, from Python 3.11 on also when an earlier connection was lost."""

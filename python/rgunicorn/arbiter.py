@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import rgunicorn
-from rgunicorn import _access, _alias, _listening, _logconfig, _native, pidfile, sock, systemd, util
+from rgunicorn import _alias, _listening, _logconfig, _native, pidfile, sock, systemd, util
 from rgunicorn._orders import Orders
 from rgunicorn._process import Environment
+from rgunicorn._reports import Reports
 from rgunicorn.errors import AppImportError, HaltServer
 from rgunicorn.glogging import Logger
 
@@ -35,7 +36,7 @@ class _Before:
     listeners: list[sock.BaseSocket]
 
 
-class Arbiter(Orders):
+class Arbiter(Orders, Reports):
     """Holds the listeners and the workers of one service.
 
     Of `app`, a `BaseApplication`, it uses the configuration `cfg`, `wsgi()`, which gives the application, and
@@ -175,7 +176,7 @@ class Arbiter(Orders):
         """Remembers a worker that has been forked."""
         worker.pid = pid
         self.WORKERS[pid] = worker
-        self._log_count()
+        self._report_count()
 
     def abort_worker(self, pid: int) -> None:
         """A worker is late and will be ended."""
@@ -187,30 +188,8 @@ class Arbiter(Orders):
         """Forgets a worker that has ended."""
         worker = self.WORKERS.pop(pid, None)
         if worker is not None:
-            self._log_count()
+            self._report_count()
             self.cfg.child_exit(self, worker)
-
-    def log_cut_request(
-        self,
-        pid: int,
-        method: str,
-        target: str,
-        address: str | None,
-        name: str,
-        seconds: float,
-        reason: str,
-    ) -> None:
-        """A worker has ended in the middle of this request: writes its line in the access log."""
-        environ = {
-            "REQUEST_METHOD": method,
-            "RAW_URI": target,
-            "REMOTE_ADDR": address or "",
-            "rgunicorn.pid": pid,
-            "rgunicorn.reason": reason,
-        }
-        if name:
-            environ["rgunicorn.request_id"] = name
-        _access.log_cut(self.log, environ, seconds)
 
     def child_main(self, worker: Worker) -> NoReturn:
         """The life of a worker process, from the fork to SystemExit."""
@@ -386,8 +365,3 @@ class Arbiter(Orders):
             self.log = getattr(self.cfg, "logger_class", Logger)(self.cfg)
         else:
             _logconfig.reload(self.log, self.cfg)
-
-    def _log_count(self) -> None:
-        count = len(self.WORKERS)
-        extra = {"metric": "gunicorn.workers", "value": count, "mtype": "gauge"}
-        self.log.debug(f"{count} workers", extra=extra)

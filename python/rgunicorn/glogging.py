@@ -281,6 +281,9 @@ def _give(log: logging.Logger, handler: logging.Handler, formatter: logging.Form
 
 
 def _reopen(handler: logging.FileHandler) -> None:
+    if os.path.exists(handler.baseFilename) and not os.path.isfile(handler.baseFilename):
+        # A pipe or a device is never renamed, and opening a pipe waits for a reader.
+        return
     handler.acquire()
     try:
         if handler.stream is not None:

@@ -131,6 +131,12 @@ impl<'a, 'py> Host<'a, 'py> {
         self.arbiter.setattr("num_workers", workers)
     }
 
+    /// Sends the metric of waiting connections, if it is wanted; gives the time to the next.
+    pub fn report_backlog(&self) -> PyResult<Option<Duration>> {
+        let seconds: Option<f64> = self.arbiter.call_method0("report_backlog")?.extract()?;
+        Ok(seconds.map(Duration::from_secs_f64))
+    }
+
     /// Reopens the log files.
     pub fn reopen_logs(&self) -> PyResult<()> {
         self.arbiter.getattr("log")?.call_method0("reopen_files")?;

@@ -309,7 +309,15 @@ impl<'a, 'py> Run<'a, 'py> {
             let board = &self.board;
             self.plan.observe(|slot| board.snapshot(slot));
         }
+        let report = match self.host.report_backlog() {
+            Ok(next) => next,
+            Err(error) => {
+                self.fail(error);
+                None
+            }
+        };
         let timeout = self.plan.deadline(&self.limits).map(|deadline| deadline.saturating_sub(now()));
+        let timeout = timeout.into_iter().chain(report).min();
         let (poll, events) = (&mut self.poll, &mut self.events);
         let slept = py.detach(|| poll.poll(events, timeout));
         if unwatched {

@@ -65,6 +65,11 @@ fn append_char(out: &mut Vec<u8>, c: char, style: Style) {
     let _ = match c {
         '"' | '\\' => write!(out, "\\{c}"),
         '\0'..='\x1f' | '\x7f'..='\u{9f}' if style == Style::Line => write!(out, "\\x{:02x}", u32::from(c)),
+        '\n' => write!(out, "\\n"),
+        '\r' => write!(out, "\\r"),
+        '\t' => write!(out, "\\t"),
+        '\x08' => write!(out, "\\b"),
+        '\x0c' => write!(out, "\\f"),
         '\0'..='\x1f' | '\x7f'..='\u{9f}' => write!(out, "\\u{:04x}", u32::from(c)),
         _ => write!(out, "{c}"),
     };

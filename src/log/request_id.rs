@@ -42,7 +42,7 @@ pub struct RequestIds {
 
 impl RequestIds {
     /// To be made in the worker's own process: names begin with its random number.
-    pub fn new() -> Self {
+    pub fn random() -> Self {
         Self { random: random::bytes(), counter: 0 }
     }
 

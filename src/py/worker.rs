@@ -101,8 +101,9 @@ fn flag(cfg: &Bound<'_, PyAny>, name: &str) -> PyResult<bool> {
 
 /// The logger's own configuration is an older one if its latest reload has failed. Files write `None` for the default.
 fn access_log_format(log: &Bound<'_, PyAny>, cfg: &Bound<'_, PyAny>) -> PyResult<String> {
-    let known = log.getattr_opt("cfg")?.unwrap_or_else(|| cfg.clone());
-    match setting(&known, "access_log_format")? {
+    let known = log.getattr_opt("cfg")?.map(|known| known.getattr_opt("access_log_format"));
+    let format = known.transpose()?.flatten().unwrap_or(cfg.getattr("access_log_format")?);
+    match format.extract()? {
         Some(format) => Ok(format),
         None => cfg.getattr("settings")?.get_item("access_log_format")?.getattr("default")?.extract(),
     }

@@ -114,14 +114,6 @@ impl Connection {
         matches!(self.phase, Phase::Head(_)) && self.inbound.is_empty()
     }
 
-    /// The request whose body is still coming. The connection must end then.
-    pub fn take_unfinished(&mut self) -> Option<Box<Request>> {
-        match &mut self.phase {
-            Phase::Body(request) => Some(std::mem::take(request)),
-            _ => None,
-        }
-    }
-
     /// Reads and goes as far as the bytes allow.
     pub fn advance(&mut self, pool: &mut Pool, settings: &ReactorSettings) -> Step {
         match &mut self.phase {
@@ -371,7 +363,7 @@ impl Connection {
 
 /// The body is there.
 fn complete(mut request: Box<Request>) -> Step {
-    request.decoder = None;
+    request.end_body();
     request.body = std::mem::take(&mut request.sink).into_body();
     Step::Ready(request)
 }
@@ -389,7 +381,7 @@ impl Fault {
             Self::Refused(refusal) => Step::Refuse(refusal, Some(request)),
             Self::Storage(StorageError::NoFile(start, _), true) => {
                 request.body = Body::Memory(start);
-                request.decoder = None;
+                request.end_body();
                 Step::Ready(request)
             }
             Self::Storage(StorageError::NoFile(start, error), false) => {

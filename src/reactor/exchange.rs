@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::proto::http1::{Head, Refusal};
 use crate::reactor::connection::Connection;
+use crate::reactor::finish::FLUSH_TURN;
 use crate::reactor::outbound::{Flushed, Payload};
 use crate::reactor::request::Request;
 use crate::reactor::settings::ReactorSettings;
@@ -103,10 +104,11 @@ impl Exchange {
         self.connection.stream.is_handed_over()
     }
 
-    /// Whether the kernel has all of the response. Errors: those of the socket.
+    /// Whether the kernel takes all of the response now. Errors: those of the socket.
     pub fn is_sent(&mut self) -> io::Result<bool> {
         self.reclaim()?;
-        Ok(self.connection.outbound.is_empty())
+        let Connection { outbound, stream, .. } = &mut *self.connection;
+        Ok(outbound.is_empty() || matches!(outbound.flush(stream, FLUSH_TURN)?, Flushed::All))
     }
 
     /// Asks the reactor for a [`crate::reactor::Notice::Sent`] with this ticket when the response has been sent, or
@@ -290,7 +292,7 @@ impl Exchange {
             out.extend_from_slice(&inbound[found.data.clone()]);
             inbound.drain(..found.consumed);
             if found.end {
-                self.request.decoder = None;
+                self.request.end_body();
                 return Ok(Some(true));
             }
             if !found.data.is_empty() {

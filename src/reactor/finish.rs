@@ -7,10 +7,11 @@ use crate::reactor::exchange::Exchange;
 use crate::reactor::notice::{Closed, Delivery, Notice};
 use crate::reactor::outbound::Flushed;
 use crate::reactor::reactor::{Reactor, Slot};
+use crate::reactor::request::Request;
 use crate::sys::clock;
 
 /// Bytes sent on one connection before the others get their turn.
-const FLUSH_TURN: usize = 1 << 20;
+pub(super) const FLUSH_TURN: usize = 1 << 20;
 
 impl Reactor {
     /// Takes a served request back.
@@ -51,16 +52,12 @@ impl Reactor {
         }
     }
 
-    /// The worker leaves: what it will not answer any more, and what it will not have sent.
+    /// The worker leaves: what it will not answer any more.
     pub fn abandon(&mut self) -> Vec<Notice> {
         let mut notices = Vec::new();
-        let at = clock::monotonic();
         for (_, slot) in &mut self.slots {
             let Slot::Here(connection) = slot else { continue };
-            if let Some(ticket) = connection.ticket.take() {
-                notices.push(Notice::Sent { ticket, delivery: Delivery::Abandoned, at });
-            }
-            if let Some(request) = connection.take_unfinished() {
+            if let Some(request) = unfinished(connection) {
                 notices.push(Notice::Abandoned { peer: connection.peer, request });
             }
         }
@@ -140,5 +137,13 @@ impl Reactor {
             // What is closed late was sent slowly: the peer may have sent more meanwhile.
             End::Close | End::Cut => self.close(key, connection, true),
         }
+    }
+}
+
+/// Takes out the request whose body is still coming. The connection must end then.
+pub(super) fn unfinished(connection: &mut Connection) -> Option<Box<Request>> {
+    match &mut connection.phase {
+        Phase::Body(request) => Some(std::mem::take(request)),
+        _ => None,
     }
 }

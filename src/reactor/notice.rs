@@ -77,8 +77,6 @@ pub enum Delivery {
     Broken,
     /// The peer took no more of it in time.
     TimedOut,
-    /// The worker leaves before its end.
-    Abandoned,
 }
 
 /// Why a connection ends without an answer.

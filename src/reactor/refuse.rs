@@ -4,6 +4,7 @@ use crate::proto::http1::{Refusal, encode};
 use crate::reactor::connection::{Connection, End, Phase};
 use crate::reactor::deadlines::Wait;
 use crate::reactor::exchange::Exchange;
+use crate::reactor::finish::unfinished;
 use crate::reactor::notice::{Delivery, Notice};
 use crate::reactor::reactor::{Reactor, Slot};
 use crate::reactor::request::Request;
@@ -72,7 +73,7 @@ impl Reactor {
                 }
                 Wait::Body | Wait::Send => {
                     let ticket = connection.ticket.take();
-                    let request = connection.take_unfinished();
+                    let request = unfinished(connection);
                     self.notices.push(Notice::Silent { peer, wait, request });
                     self.tell(ticket, Delivery::TimedOut);
                     self.remove(key);

@@ -156,9 +156,7 @@ So that workers that started together are not replaced together.",
         kind: Kind::Count,
         default: Literal::Int(30),
         source: Some(Source::Platform("CC_GUNICORN_TIMEOUT", Form::Whole)),
-        description: "Seconds that a request may keep a worker busy before the worker is killed and replaced; 0 means no limit.
-
-The variable `CC_GUNICORN_TIMEOUT` of Clever Cloud gives another default.",
+        description: "Seconds that a request may keep a worker busy before the worker is killed and replaced; 0 means no limit.",
         mistaken: &["worker_timeout", "request_timeout"],
         ..PLAIN
     },
@@ -606,7 +604,7 @@ The environment variable `FORWARDED_ALLOW_IPS` gives another default.",
         flags: &["--access-logformat"],
         takes: Takes::Text("FORMAT"),
         default: Literal::Text(r#"%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s""#),
-        description: "The form of a line in the access log.
+        description: "The form of a line in the access log: atoms in any text, or `combined` (which is the default), `json` or `logfmt`.
 
 | atom | is |
 | --- | --- |
@@ -621,7 +619,14 @@ The environment variable `FORWARDED_ALLOW_IPS` gives another default.",
 | `%(f)s` `%(a)s` | the headers `Referer` and `User-Agent` |
 | `%(T)s` `%(M)s` `%(D)s` `%(L)s` | the time it took in seconds, milliseconds, microseconds and as seconds with a fraction |
 | `%(p)s` | the process id of the worker |
-| `%({name}i)s` `%({name}o)s` `%({name}e)s` | a request header, a response header, an entry of the environ |",
+| `%({name}i)s` `%({name}o)s` `%({name}e)s` | a request header, a response header, an entry of the environ |
+| `%(reason)s` | how the request ended: `ok`, `error` (of the application), `client_gone`, `timeout`, `killed` (the worker), `bad_request` or `shutdown` |
+| `%(request_id)s` | its name: `X-Request-ID`, else the trace of `traceparent`, else a new one; the application has it as `rgunicorn.request_id` |
+| `%(queue_time)s` `%(app_time)s` `%(send_time)s` | seconds that it waited for a free worker, that the application took, and from then until the response was sent |
+
+Every request has a line, also one that was refused, cut short or never answered; a status of `000` says that nothing was sent.
+`json` and `logfmt` tell `time`, `remote_addr`, `user`, `method`, `target`, `protocol`, `status`, `bytes`, `duration`, `queue_time`, `app_time`, `send_time`,
+`reason`, `request_id`, `referer`, `user_agent` and `pid`.",
         mistaken: &["access_logformat", "accesslog_format", "log_format"],
         ..PLAIN
     },
@@ -1437,7 +1442,6 @@ In the environ such a header looks like one with a hyphen, so a client could pos
         kind: Kind::Count,
         default: Literal::Int(384),
         description: "The file mode of the control socket.",
-        missing: Some(Missing { part: "the control socket", when: When::Given, unless: Some("control_socket_disable") }),
         ..PLAIN
     },
     Setting {

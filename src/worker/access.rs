@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 
 use super::outputs::Output;
 use crate::log::access::{AccessFormat, Draft};
-use crate::log::{Conclusion, Record, RequestId, RequestIds};
+use crate::log::{Conclusion, Reason, Record, RequestId, RequestIds};
 use crate::reactor::Request;
 use crate::sys;
 
@@ -20,7 +20,7 @@ pub struct AccessLog {
 }
 
 enum Route {
-    Native(Lines),
+    Native(Box<Lines>),
     /// `Logger.access` of the logger.
     Python,
 }
@@ -51,10 +51,10 @@ impl AccessLog {
         let compiled = AccessFormat::new(format);
         let named = compiled.as_ref().map_or(format.contains("(request_id)"), AccessFormat::uses_id);
         let route = match (compiled, outputs(log)?) {
-            (Some(format), Some(outputs)) => Route::Native(Lines::new(format, outputs)),
+            (Some(format), Some(outputs)) => Route::Native(Box::new(Lines::new(format, outputs))),
             _ => Route::Python,
         };
-        Ok(Some(Self { route, ids: named.then(RequestIds::new) }))
+        Ok(Some(Self { route, ids: named.then(RequestIds::random) }))
     }
 
     /// Whether the logger itself writes the lines.
@@ -101,12 +101,10 @@ impl AccessLog {
     }
 
     /// A response has been sent, or will not be. `at`: when, as `ended`.
-    pub fn complete(&mut self, ticket: u64, reason: crate::log::Reason, at: u64) {
-        let Route::Native(lines) = &mut self.route else { return };
-        let Some((draft, ended)) = lines.drafts.remove(&ticket) else { return };
-        let conclusion = Conclusion { reason, sending: Some(at.saturating_sub(ended)) };
-        lines.format.complete(&mut lines.lines, &draft, conclusion);
-        lines.write_if_enough();
+    pub fn complete(&mut self, ticket: u64, reason: Reason, at: u64) {
+        if let Route::Native(lines) = &mut self.route {
+            lines.complete(ticket, reason, at);
+        }
     }
 
     /// Looks the files up again.
@@ -128,9 +126,13 @@ impl AccessLog {
         lines.outputs.iter().any(Output::is_behind)
     }
 
-    /// Writes what is left. The worker leaves.
+    /// Writes what is left, of responses that were not sent in time too. The worker leaves.
     pub fn finish(&mut self) {
         if let Route::Native(lines) = &mut self.route {
+            let tickets: Vec<_> = lines.drafts.keys().copied().collect();
+            for ticket in tickets {
+                lines.complete(ticket, Reason::Shutdown, sys::clock::monotonic());
+            }
             lines.write();
             lines.outputs.iter_mut().for_each(Output::finish);
         }
@@ -148,6 +150,13 @@ impl AccessLog {
 impl Lines {
     fn new(format: AccessFormat, outputs: Vec<Output>) -> Self {
         Self { format, lines: Vec::new(), outputs, drafts: HashMap::new(), tickets: 0, news: None }
+    }
+
+    fn complete(&mut self, ticket: u64, reason: Reason, at: u64) {
+        let Some((draft, ended)) = self.drafts.remove(&ticket) else { return };
+        let conclusion = Conclusion { reason, sending: Some(at.saturating_sub(ended)) };
+        self.format.complete(&mut self.lines, &draft, conclusion);
+        self.write_if_enough();
     }
 
     fn write_if_enough(&mut self) {

@@ -23,13 +23,15 @@ pub struct Output {
     lost: u64,
     /// The loss has been told.
     told: bool,
+    /// Why lines are lost; `None` if it is because nobody reads them.
+    failure: Option<io::Error>,
 }
 
 impl Output {
     /// Writes to the file behind `fd`, which stays as it is.
     pub fn new(fd: BorrowedFd<'_>) -> io::Result<Self> {
         let (fd, nature) = file::for_log(fd)?;
-        Ok(Self { fd, nature, waiting: Vec::new(), torn: false, lost: 0, told: false })
+        Ok(Self { fd, nature, waiting: Vec::new(), torn: false, lost: 0, told: false, failure: None })
     }
 
     /// Whether lines wait for room.
@@ -43,10 +45,11 @@ impl Output {
         self.pass_on(lines);
         if self.lost > lost && !self.told {
             self.told = true;
-            return Some("Cannot write the access log: lines are lost".to_owned());
+            let why = self.failure.take().map_or("nobody reads it".to_owned(), |error| error.to_string());
+            return Some(format!("Cannot write the access log, lines are lost: {why}"));
         }
         if self.lost > 0 && self.lost == lost && self.waiting.is_empty() {
-            (self.lost, self.told) = (0, false);
+            (self.lost, self.told, self.failure) = (0, false, None);
             return Some(format!("The access log is written again; {lost} lines were lost"));
         }
         None
@@ -86,8 +89,8 @@ impl Output {
         let mut at = 0;
         while at < lines.len() {
             let chunk = match self.nature {
-                Nature::Pipe => &lines[at..at + whole_lines(&lines[at..])],
-                Nature::Plain | Nature::Socket => &lines[at..],
+                Nature::Pipe | Nature::Socket => &lines[at..at + whole_lines(&lines[at..])],
+                Nature::Plain => &lines[at..],
             };
             if std::mem::take(&mut self.torn) {
                 let _ = file::write_some(self.fd.as_fd(), self.nature, b"\n");
@@ -95,7 +98,8 @@ impl Output {
             match file::write_some(self.fd.as_fd(), self.nature, chunk) {
                 Ok(written) => at += written,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(_) => {
+                Err(error) => {
+                    self.failure = Some(error);
                     self.torn = at > 0 && lines[at - 1] != b'\n';
                     self.lost += count(&lines[at..]);
                     return lines.len();

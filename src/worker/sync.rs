@@ -46,7 +46,7 @@ impl Driver {
         while !self.is_done() {
             let unwritten = server.write_logs(py);
             self.notify(py)?;
-            let left = time_left(self.leaving_since, self.setup.graceful_timeout);
+            let left = time_left(self.leaving_since, patience(&self.setup));
             let notify = self.setup.notify_every.map(Duration::from_nanos);
             let most = left.into_iter().chain(unwritten).chain(notify).min();
             let (reactor, slot) = (&mut self.reactor, &self.setup.slot);
@@ -67,6 +67,7 @@ impl Driver {
                 self.look_at_signals(py, server)?;
             }
             while let Some(exchange) = self.reactor.next_exchange() {
+                self.notify(py)?;
                 if server.serve(py, &mut self.reactor, exchange) == Mood::Exit && !self.is_alive(py)? {
                     return Ok(());
                 }
@@ -113,12 +114,19 @@ impl Driver {
 
     fn is_done(&self) -> bool {
         let Some(since) = self.leaving_since else { return false };
-        self.reactor.open_connections() == 0 || clock::monotonic() - since >= self.setup.graceful_timeout
+        self.reactor.open_connections() == 0 || clock::monotonic() - since >= patience(&self.setup)
     }
 }
 
+/// How long a leaving worker waits for its clients, in nanoseconds: a little less than `graceful_timeout`, at the end of
+/// which the arbiter kills it. So it can still log what it leaves undone.
+fn patience(setup: &Setup) -> u64 {
+    const LAST_WORDS: u64 = 500_000_000;
+    setup.graceful_timeout - LAST_WORDS.min(setup.graceful_timeout / 4)
+}
+
 /// How long a leaving worker may still wait.
-fn time_left(leaving_since: Option<u64>, graceful_timeout: u64) -> Option<Duration> {
-    let until = leaving_since?.saturating_add(graceful_timeout);
+fn time_left(leaving_since: Option<u64>, patience: u64) -> Option<Duration> {
+    let until = leaving_since?.saturating_add(patience);
     Some(Duration::from_nanos(until.saturating_sub(clock::monotonic())))
 }

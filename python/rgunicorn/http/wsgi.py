@@ -5,6 +5,7 @@ Responses are what hooks and loggers see, and what code that reads its requests 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
@@ -29,8 +30,8 @@ __all__ = [
     "proxy_environ",
 ]
 
-#: What configurations overwrite, here or in the package, as it is without them.
-_DEFAULTS = {"SERVER": "rgunicorn", "SERVER_SOFTWARE": f"gunicorn/27.0.1 rgunicorn/{_native.VERSION}"}
+#: What configurations overwrite, here or in the package: what was in both of them at first.
+_FIRST = {"SERVER": SERVER, "SERVER_SOFTWARE": SERVER_SOFTWARE}
 _SENDABLE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _STATUS = re.compile(r"[0-9]{3}(?: [\t\x20-\x7e\x80-\xff]*)?")
@@ -45,7 +46,7 @@ log = getLogger("gunicorn.http.wsgi")
 def overwritten(name: str) -> str:
     """SERVER or SERVER_SOFTWARE, whoever has set it. Raises RuntimeError: it cannot be sent."""
     value = str(globals()[name])
-    if value == _DEFAULTS[name]:
+    if value == _FIRST[name]:
         value = str(getattr(rgunicorn, name))
     if name == "SERVER" and not _SENDABLE.fullmatch(value):
         raise RuntimeError(f"{name} cannot be sent in a response: {value!r}")
@@ -62,7 +63,8 @@ class WSGIErrorsWrapper:
         self._to_stderr: bool = cfg.errorlog == "-"
 
     def _streams(self) -> list[TextIO]:
-        streams = [sys.stderr] if self._to_stderr else []
+        # None where the program was started without it.
+        streams = [sys.stderr] if self._to_stderr and sys.stderr is not None else []
         for handler in getLogger("gunicorn.error").handlers:
             stream: TextIO | None = getattr(handler, "stream", None)
             if stream is not None and stream not in streams:
@@ -72,8 +74,10 @@ class WSGIErrorsWrapper:
     def write(self, data: str) -> None:
         """Writes text."""
         for stream in self._streams():
-            stream.write(data)
-            stream.flush()
+            # A full disk or a closed pipe is no reason why a request should fail.
+            with contextlib.suppress(OSError, ValueError):
+                stream.write(data)
+                stream.flush()
 
     def writelines(self, lines: Iterable[str]) -> None:
         """Writes several pieces of text."""

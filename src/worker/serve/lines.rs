@@ -291,7 +291,6 @@ fn reason_of_delivery(delivery: Delivery) -> Reason {
         Delivery::Whole => Reason::Ok,
         Delivery::Broken => Reason::ClientGone,
         Delivery::TimedOut => Reason::Timeout,
-        Delivery::Abandoned => Reason::Shutdown,
     }
 }
 

@@ -1,0 +1,66 @@
+"""What an arbiter tells of its workers: metrics, and the requests that ended with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rgunicorn import _access
+
+#: Seconds between two reports of the connections that wait, as long as nothing else wakes the arbiter.
+BACKLOG_EVERY = 1.0
+
+
+class Reports:
+    """A part of `Arbiter`."""
+
+    cfg: Any
+    log: Any
+    LISTENERS: list[Any]
+    WORKERS: Mapping[int, Any]
+
+    def log_cut_request(
+        self,
+        pid: int,
+        method: str,
+        target: str,
+        address: str | None,
+        name: str,
+        seconds: float,
+        reason: str,
+    ) -> None:
+        """A worker has ended in the middle of this request: writes its line in the access log."""
+        environ = {
+            "REQUEST_METHOD": method,
+            "RAW_URI": target,
+            "REMOTE_ADDR": address or "",
+            "rgunicorn.pid": pid,
+            "rgunicorn.reason": reason,
+        }
+        if name:
+            environ["rgunicorn.request_id"] = name
+        _access.log_cut(self.log, environ, seconds)
+
+    def report_backlog(self) -> float | None:
+        """Sends how many connections wait to be accepted, if wanted; gives the seconds to the next report."""
+        if not self.cfg.enable_backlog_metric:
+            return None
+        known = [waiting for waiting in map(_backlog, self.LISTENERS) if waiting >= 0]
+        if known:
+            extra = {"metric": "gunicorn.backlog", "value": sum(known), "mtype": "histogram"}
+            self.log.debug(f"socket backlog: {sum(known)}", extra=extra)
+        return BACKLOG_EVERY
+
+    def _report_count(self) -> None:
+        """Sends how many workers there are."""
+        count = len(self.WORKERS)
+        extra = {"metric": "gunicorn.workers", "value": count, "mtype": "gauge"}
+        self.log.debug(f"{count} workers", extra=extra)
+
+
+def _backlog(listener: Any) -> int:
+    """How many connections wait at a listener; -1 if it does not tell."""
+    try:
+        return int(listener.get_backlog())
+    except OSError:
+        return -1
