@@ -116,8 +116,7 @@ def test_a_setting_of_ones_own_may_have_any_action_of_argparse(known: list[type[
         validator = staticmethod(lambda value: value)
 
     def add(option: str, **attributes: object) -> None:
-        attributes = {"name": option, "cli": [f"--{option}"], "validator": Base.validator, **attributes}
-        type("Added", (Base,), attributes)
+        type("Added", (Base,), {"name": option, "cli": [f"--{option}"], **attributes})
 
     before = len(known)
     add("on", action="store_true")
@@ -153,6 +152,18 @@ def test_a_bad_text_for_a_setting_of_ones_own_is_the_command_lines_mistake(
     )
 
 
+def test_options_of_other_settings_are_taken(known: list[type[Setting]]) -> None:
+    class Weight(Setting):
+        name = "weight"
+        cli = ("-w", "--weight")
+        validator = rgunicorn_config.validate_string
+
+    # It may be set, but there can be no command line.
+    assert Config().weight is None
+    with pytest.raises(ConfigError, match="the option -w of the setting weight is that of workers"):
+        Config().parser()
+
+
 PROGRAM = """
 from gunicorn_or_not import config, base
 
@@ -172,7 +183,7 @@ class Program(base.Application):
     def load(self):
         return print
 
-Program(prog="program").run()
+Program("%(prog)s [OPTIONS] TENANT", prog="program").run()
 """
 
 
@@ -194,6 +205,7 @@ def test_a_program_with_a_setting_of_its_own(tmp_path: Path) -> None:
     assert tenant(GUNICORN_CMD_ARGS="--tenant=variable") == "variable"
     assert tenant("--tenant", "option", GUNICORN_CMD_ARGS="--tenant=variable") == "option"
     done = project.run("--help", program=["program.py"])
+    assert done.stdout.startswith("usage: program [OPTIONS] TENANT\n")
     assert "--tenant <NAME>\n          Whose service it is." in done.stdout
 
 
@@ -244,6 +256,16 @@ def test_the_version_of_ssl_has_no_effect_which_is_said(capsys: pytest.CaptureFi
     assert capsys.readouterr().err == ""
     config.set("ssl_version", "TLSv1")
     assert "Warning: option `ssl_version` is deprecated and it is ignored." in capsys.readouterr().err
+
+
+def test_an_unset_hook_is_its_default() -> None:
+    config = Config()
+    for name, setting in config.settings.items():
+        if setting.spec.is_hook:
+            assert setting.value is setting.default, name
+    config.set("pre_request", lambda worker, req: None)
+    hook = config.settings["pre_request"]
+    assert hook.value is not hook.default
 
 
 def test_a_hook_for_requests_is_called_with_what_it_takes() -> None:

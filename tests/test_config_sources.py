@@ -245,11 +245,14 @@ def test_defaults_and_wishes_taken_back_are_no_wish_for_a_part(project: Project)
     project.write(
         "gunicorn.conf.py",
         "certfile = None\nproxy_protocol = False\nprotocol = 'http'\nhttp_protocols = 'h1'\ndirty_apps = []\n"
-        "ca_certs = 'x'\nasgi_loop = 'uvloop'\ncontrol_socket = 'x.ctl'\ncontrol_socket_disable = True\n",
+        "ca_certs = 'x'\nasgi_loop = 'uvloop'\ncontrol_socket = 'x.ctl'\ncontrol_socket_disable = True\n"
+        "control_socket_mode = 0o640\n",
     )
     assert project.settings("app")["control_socket"] == "x.ctl"
     (project.directory / "gunicorn.conf.py").unlink()
     assert project.settings("--no-control-socket", "app")["control_socket_disable"] == "True"
+    # It would narrow what is not there.
+    assert project.settings("--control-socket-mode", "0600", "app")["control_socket_mode"] == "384"
 
 
 # Variables
@@ -403,7 +406,9 @@ def test_a_paste_file_may_name_the_server(project: Project, tmp_path: Path) -> N
     project.write("site.ini", PASTE + server.replace("port = 4321", "") + extra.replace("7", "-7"))
     done = project.run(program=["runner.py"])
     assert done.returncode == 1
-    assert done.stderr.startswith("\nError: ")
+    assert done.stderr.startswith(
+        "\nError: Value must be positive: -7 (timeout from the section of the server in "
+    )
 
 
 # What the command can say of itself

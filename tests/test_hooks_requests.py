@@ -12,7 +12,7 @@ import pytest
 from conftest import Serve
 from support.cases import chunked, get, post
 from support.processes import wait_for
-from support.server import IS_GUNICORN, Server
+from support.server import Server
 
 #: Each hook writes one line of JSON to the file `trace`; a request can ask for trouble in its query.
 CONFIG = """
@@ -360,6 +360,20 @@ def test_a_streamed_body_can_be_read_in_pre_request(serve: Serve, tmp_path: Path
         assert connection.read_response().body == b"okdef"
 
 
+@pytest.mark.ours("only rgunicorn has the setting; Gunicorn always streams")
+def test_a_client_that_leaves_while_pre_request_reads_is_no_error(serve: Serve, tmp_path: Path) -> None:
+    config = CONFIG + "\nstream_request_body = True\nloglevel = 'debug'\n"
+    traced = start(serve, tmp_path, config=config)
+    with traced.server.connect() as connection:
+        connection.send(b"POST /?read HTTP/1.1\r\nHost: localhost\r\nContent-Length: 6\r\n\r\na")
+        traced.wait("pre_request")
+        connection.reset()
+    (line,) = traced.wait("post_request")
+    assert line["resp"] is None
+    traced.server.wait_for_log(r"\[DEBUG\] Ignoring socket error")
+    assert "[ERROR]" not in traced.server.log()
+
+
 def test_what_pre_request_changes_reaches_the_environ(traced: Traced) -> None:
     assert traced.server.get("/old?change", "X-New: zero").status == 200
     (line,) = traced.wait("post_request")
@@ -368,6 +382,26 @@ def test_what_pre_request_changes_reaches_the_environ(traced: Traced) -> None:
     assert (environ["REQUEST_METHOD"], environ["PATH_INFO"]) == ("PATCH", "/new path")
     assert (environ["QUERY_STRING"], environ["wsgi.url_scheme"]) == ("q=new", "https")
     assert environ["HTTP_HOST"] == "localhost"
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "",
+        pytest.param(
+            "stream_request_body = True\n", marks=pytest.mark.ours("only rgunicorn has the setting")
+        ),
+    ],
+)
+def test_post_request_sees_the_trailers(setting: str, serve: Serve, tmp_path: Path) -> None:
+    traced = start(serve, tmp_path, config=CONFIG + setting)
+    with traced.server.connect() as connection:
+        connection.request(chunked(b"1\r\na\r\n0\r\nX-Sum: 7\r\n\r\n"))
+    (line,) = traced.wait("post_request")
+    assert line["req"]["trailers"] == [["X-SUM", "7"]]
+    with traced.server.connect() as connection:
+        connection.request(get())
+    assert traced.wait("post_request", 2)[1]["req"]["trailers"] == []
 
 
 # Failures
@@ -440,6 +474,30 @@ def test_a_request_that_cannot_be_parsed_has_no_hooks(traced: Traced) -> None:
     assert len(traced.lines()) == 2
 
 
+@pytest.mark.ours("Gunicorn's child goes on as a second worker")
+@pytest.mark.parametrize("hook", ["pre_request", "post_request"])
+def test_a_process_that_a_hook_forks_and_forgets_ends(hook: str, serve: Serve) -> None:
+    config = f"import os\ndef {hook}(worker, req):\n    pid = os.fork()\n    if pid:\n"
+    config += "        worker.log.info('ended: %s', os.waitpid(pid, 0)[1])\n"
+    server = serve("app:app", source=APP, config=config)
+    for count in (1, 2):
+        assert server.get().text == "ok"
+        server.wait_for_log("ended: 0$", count=count)
+
+
+@pytest.mark.ours("a stuck thread is never timed out by Gunicorn")
+def test_a_hook_that_takes_too_long_is_timed_out(serve: Serve) -> None:
+    config = (
+        "import time\ndef post_request(worker, req):\n    if req.path == '/slow':\n        time.sleep(60)\n"
+    )
+    server = serve("app:app", "--timeout", "1", source=APP, config=config)
+    worker = server.worker()
+    assert server.get("/slow").text == "ok"
+    server.wait_for_log(rf"\[CRITICAL\] WORKER TIMEOUT \(pid:{worker}\)")
+    wait_for(lambda: server.workers() not in ([worker], []), "another worker")
+    assert server.get().text == "ok"
+
+
 # Order, and hooks that are not set
 
 
@@ -447,8 +505,8 @@ def test_the_hooks_of_a_retiring_worker_run(serve: Serve, tmp_path: Path) -> Non
     traced = start(serve, tmp_path, "--max-requests", "2")
     for _ in range(5):
         assert traced.server.get().status == 200
-    traced.wait("post_request", 5)
-    assert [line["hook"] for line in traced.lines()] == ["pre_request", "post_request"] * 5
+    for hook in ("pre_request", "post_request"):
+        traced.wait(hook, 5)
 
 
 def test_post_request_can_retire_the_worker(serve: Serve, tmp_path: Path) -> None:
@@ -488,16 +546,14 @@ def test_without_hooks_no_object_is_made(serve: Serve) -> None:
 
 # Names that configurations overwrite
 
-PACKAGE = "gunicorn" if IS_GUNICORN else "rgunicorn"
 
-
-@pytest.mark.parametrize("module", [PACKAGE, f"{PACKAGE}.http.wsgi"])
+@pytest.mark.parametrize("module", ["gunicorn", "gunicorn.http.wsgi"])
 def test_the_name_of_the_server_can_be_overwritten(module: str, serve: Serve) -> None:
     config = f"import {module}\n{module}.SERVER = 'mine/1.0'\n"
     assert serve("app:app", source=APP, config=config).get().header("Server") == "mine/1.0"
 
 
-@pytest.mark.parametrize("module", [PACKAGE, f"{PACKAGE}.http.wsgi"])
+@pytest.mark.parametrize("module", ["gunicorn", "gunicorn.http.wsgi"])
 def test_the_software_that_the_environ_names_can_be_overwritten(module: str, serve: Serve) -> None:
     source = (
         "def app(environ, start_response):\n"
@@ -511,13 +567,13 @@ def test_the_software_that_the_environ_names_can_be_overwritten(module: str, ser
 
 @pytest.mark.ours("Gunicorn sends the field without a value")
 def test_an_empty_name_leaves_the_field_out(serve: Serve) -> None:
-    config = f"import {PACKAGE}\n{PACKAGE}.SERVER = ''\n"
+    config = "import gunicorn\ngunicorn.SERVER = ''\n"
     assert serve("app:app", source=APP, config=config).get().all("Server") == []
 
 
 @pytest.mark.ours("Gunicorn sends whatever it is given")
 def test_a_name_that_cannot_be_sent_ends_the_start(serve: Serve) -> None:
-    config = f"import {PACKAGE}\n{PACKAGE}.SERVER = 'a' + chr(10) + 'X: y'\n"
+    config = "import gunicorn\ngunicorn.SERVER = 'a' + chr(10) + 'X: y'\n"
     server = serve("app:app", source=APP, config=config, launch=True)
     server.wait_for_exit(1)
     assert r"Error: SERVER cannot be sent in a response: 'a\nX: y'" in server.log()

@@ -37,6 +37,7 @@ def requests(pieces, cfg, read):
             seen = {name: getattr(req, name) for name in ATTRIBUTES}
             found.append([seen, req.should_close()])
             found[-1].append(READ[read](req.body).decode("latin-1"))
+            found[-1].append(req.trailers)
     except Exception as error:
         found.append([type(error).__name__, str(error)])
     return found
@@ -157,6 +158,21 @@ REQUESTS: dict[str, list[Any]] = {
         ],
         {},
         "pieces",
+    ],
+    "trailers": [
+        [
+            "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "1\r\na\r\n0\r\nX-Sum:  7 \r\nx_gone: 1\r\nY:\r\n\r\nGET /2 HTTP/1.1\r\nHost: x\r\n\r\n",
+        ],
+        {},
+        "all",
+    ],
+    "a folded trailer": [
+        [
+            "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: a\r\n  b\r\n\r\n",
+        ],
+        {"permit_obsolete_folding": True},
+        "all",
     ],
     "a bad request line": [["GET /\r\n\r\n"], {}, "all"],
     "a bad method": [["get / HTTP/1.1\r\n\r\n"], {}, "all"],

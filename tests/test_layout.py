@@ -168,6 +168,7 @@ def test_generated_names_of_python_modules_are_gunicorns() -> None:
         "_access",
         "_alias",
         "_app_uri",
+        "_child",
         "_listening",
         "_logconfig",
         *("_orders", "_process", "_refusals", "_reports", "_syslog"),

@@ -138,6 +138,20 @@ def test_the_standard_streams_are_dev_null(daemon: Daemon) -> None:
     assert daemon.output() == ""
 
 
+def test_standard_streams_that_were_closed_are_dev_null_too(daemon: Daemon) -> None:
+    (daemon.directory / "output").write_text("")
+    closing = ["sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-']
+    command = [*closing, *daemon.command()]
+    done = subprocess.run(command, cwd=daemon.directory, env=daemon.environment(), timeout=60, check=False)
+    assert done.returncode == 0
+    daemon.wait_until_listening()
+    for fd in ("0", "1", "2"):
+        assert os.readlink(PROC / str(daemon.pid) / "fd" / fd) == os.devnull
+        flags = re.search(r"flags:\s+0*(\d+)", (PROC / str(daemon.pid) / "fdinfo" / fd).read_text())
+        assert flags
+        assert not int(flags[1], 8) & os.O_CLOEXEC
+
+
 def test_the_umask_is_022_and_the_directory_stays(daemon: Daemon) -> None:
     before = os.umask(0)
     try:

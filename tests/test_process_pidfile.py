@@ -14,7 +14,7 @@ import pytest
 from conftest import Serve
 from support.command import Project
 from support.processes import wait_for
-from support.server import Server
+from support.server import IS_GUNICORN, Server
 
 APP = """
 def app(environ, start_response):
@@ -70,7 +70,9 @@ def on_exit(server):
     server.wait_for_log("exit with False$")
 
 
-@pytest.mark.parametrize("content", ["", "hello\n", "-5\n", "99999999999999999999\n", "{dead}\n"])
+@pytest.mark.parametrize(
+    "content", ["", "hello\n", "{dead}\n", *([] if IS_GUNICORN else ["-5\n", "99999999999999999999\n"])]
+)
 def test_one_that_names_nobody_is_overwritten(content: str, dead: int, serve: Serve, tmp_path: Path) -> None:
     path = tmp_path / "server.pid"
     path.write_text(content.format(dead=dead))
@@ -126,12 +128,14 @@ def test_a_directory_in_its_place_is_one_line(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["app.py", "pid"]
 
 
+@pytest.mark.ours("a start that fails leaves the pidfile")
 @pytest.mark.parametrize(
     ("config", "status"),
     [
         ("def on_starting(server): raise ValueError('no')", 1),
         ("def when_ready(server): raise ValueError('no')", 1),
         ("bind = '192.0.2.1:1'", 1),
+        ("from rgunicorn import _native\n_native.run_arbiter = lambda arbiter: 1 / 0", 1),
         ("def pre_fork(server, worker): raise ValueError('no')", 255),
         ("def post_fork(server, worker): raise ValueError('no')", 3),
         ("def on_exit(server): raise ValueError('no')\ndef post_fork(server, worker): 1 / 0", 1),
@@ -145,6 +149,7 @@ def test_a_start_that_fails_leaves_none(config: str, status: int, serve: Serve) 
     assert not (server.directory / "server.pid").exists()
 
 
+@pytest.mark.ours("a start that fails leaves the pidfile")
 def test_a_signal_in_on_starting_leaves_none(serve: Serve) -> None:
     config = """
 import time
@@ -197,6 +202,7 @@ def test_a_reload_with_another_name_moves_it(serve: Serve) -> None:
     assert not two.exists()
 
 
+@pytest.mark.ours("a reload that fails ends the server")
 @pytest.mark.parametrize(
     ("config", "line"),
     [

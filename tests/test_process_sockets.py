@@ -94,7 +94,7 @@ def test_a_unix_socket_of_systemd_stays_when_the_server_goes(tmp_path: Path) -> 
         assert path.exists()
 
 
-@pytest.mark.parametrize("meant_for", ["1", "none", "x"])
+@pytest.mark.parametrize("meant_for", ["1", "none", *([] if IS_GUNICORN else ["x"])])
 def test_sockets_that_are_meant_for_another_process_are_not_taken(meant_for: str) -> None:
     with Passed(["::1"], meant_for=meant_for, binds=["127.0.0.1:0"]) as server:
         assert [address[0] for address in server.addresses] == ["127.0.0.1"]
@@ -111,6 +111,7 @@ def post_worker_init(worker):
         server.wait_for_log(r"variables \[\]$")
 
 
+@pytest.mark.ours("a reload with other binds opens them")
 def test_a_reload_keeps_systemds_sockets_whatever_the_new_binds() -> None:
     with Passed(["127.0.0.1"], binds=[], config="bind = '127.0.0.1:0'") as server:
         first = server.worker()
@@ -234,6 +235,7 @@ def post_fork(server, worker):
         server.wait_for_log(rf"sockets \['http://127.0.0.1:{port}'\] of \[\]$")
 
 
+@pytest.mark.ours("a Unix socket cannot be had with reuse_port")
 def test_unix_sockets_are_shared_as_ever(serve: Serve) -> None:
     server = serve("views:app", "--reuse-port", "-w", "2", kind="unix")
     hello(server)
@@ -242,7 +244,7 @@ def test_unix_sockets_are_shared_as_ever(serve: Serve) -> None:
     hello(server)
 
 
-@pytest.mark.skipif(IS_GUNICORN, reason="Gunicorn leaves it to wait for nobody")
+@pytest.mark.ours("its socket stays, and who connects waits for nobody")
 def test_a_busy_worker_that_leaves_is_given_no_more_connections(tmp_path: Path) -> None:
     path = tmp_path / "done"
     with reusing() as (server, port), Connection(("127.0.0.1", port)) as connection:
@@ -266,7 +268,27 @@ def test_a_reload_gives_each_new_worker_a_socket() -> None:
         assert serving(("127.0.0.1", port))()
 
 
-@pytest.mark.skipif(IS_GUNICORN, reason="Gunicorn tries for ever")
+@pytest.mark.ours("it is not looked at on a reload, or ends the server")
+@pytest.mark.parametrize("before", [True, False])
+def test_a_reload_that_switches_it_fails_and_the_old_workers_stay(before: bool) -> None:
+    port = free_port()
+    config = f"bind = '127.0.0.1:{port}'\nreuse_port = {{}}"
+    server = Server("views:app", binds=[], config=config.format(before))
+    try:
+        server.launch()
+        wait_for(serving(("127.0.0.1", port)), "an answer")
+        workers = server.workers()
+        (server.directory / "gunicorn.conf.py").write_text(config.format(not before))
+        server.kill(signal.SIGHUP)
+        server.wait_for_log("Reload failed: ")
+        wait_for(lambda: server.workers() == workers, "the old workers alone")
+        assert serving(("127.0.0.1", port))()
+        server.stop()
+    finally:
+        server.destroy()
+
+
+@pytest.mark.ours("its workers try for ever")
 def test_a_port_that_cannot_be_had_ends_the_service(serve: Serve) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -304,6 +326,7 @@ def systemd(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Systemd]
         found.socket.close()
 
 
+@pytest.mark.ours("systemd is told of readiness only")
 def test_systemd_is_told_when_the_service_listens_reloads_and_stops(systemd: Systemd, serve: Serve) -> None:
     server = serve("views:app", config="", env={"NOTIFY_SOCKET": systemd.address})
     assert systemd.next()[0] == "READY=1"
@@ -322,6 +345,7 @@ def test_systemd_is_told_when_the_service_listens_reloads_and_stops(systemd: Sys
     assert systemd.next() == ["STOPPING=1"]
 
 
+@pytest.mark.ours("systemd is told of readiness only")
 def test_the_message_comes_after_the_lines_and_before_the_workers(serve: Serve, tmp_path: Path) -> None:
     systemd = Systemd(str(tmp_path / "notify"))
     config = """

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from conftest import Serve
 
 APP = """
@@ -13,6 +15,7 @@ def app(environ, start_response):
 """
 
 
+@pytest.mark.ours("its lines are cut by those of the other process")
 def test_the_lines_of_the_application_are_printed(serve: Serve) -> None:
     server = serve("app:app", "--spew", source=APP)
     assert server.get("/").status == 200
@@ -22,6 +25,7 @@ def test_the_lines_of_the_application_are_printed(serve: Serve) -> None:
     assert "rgunicorn.arbiter:" in server.stdout()
 
 
+@pytest.mark.ours("its module is gunicorn.debug")
 def test_values_and_a_choice_of_modules_are_there_for_programs(serve: Serve) -> None:
     config = """
 from rgunicorn import debug

@@ -62,6 +62,7 @@ def test_a_reload_changes_environment_and_directory_and_the_pidfile_stays(
     assert not pidfile.exists()
 
 
+@pytest.mark.ours("a relative pidfile follows the current directory")
 def test_a_relative_pidfile_is_found_again_after_a_reload_has_changed_the_directory(
     serve: Serve, tmp_path: Path
 ) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from support.processes import PROC, wait_for
-from support.server import IS_GUNICORN, Server
+from support.server import Server
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be others")
 
@@ -37,14 +37,19 @@ def app(environ, start_response):
 """
 
 
-@contextmanager
-def serving(*flags: str, config: str | None = None, **settings: object) -> Iterator[Server]:
+def everybodys(*flags: str, **settings: object) -> Server:
     """A server in a directory that everybody may use."""
-    server = Server("app:app", *flags, source=APP, config=config, **settings)  # type: ignore[arg-type]
+    server = Server("app:app", *flags, source=APP, **settings)  # type: ignore[arg-type]
     server.home.chmod(0o755)
     for directory in (server.directory, server.temporary):
         directory.chmod(0o777)
-    with server:
+    return server
+
+
+@contextmanager
+def serving(*flags: str, **settings: object) -> Iterator[Server]:
+    """Such a server while it runs."""
+    with everybodys(*flags, **settings) as server:
         yield server
 
 
@@ -113,7 +118,7 @@ def child_exit(server, worker): server.log.info("child_exit as %s", os.getuid())
     ]
 
 
-@pytest.mark.skipif(IS_GUNICORN, reason="Gunicorn keeps them")
+@pytest.mark.ours("they stay")
 def test_roots_own_groups_go_and_others_stay() -> None:
     config = f"""
 import os, pwd
@@ -125,7 +130,7 @@ def on_starting(server): os.setgroups([*roots, {MEMBER_OF}])
         assert ids(server)[3] == [MEMBER_OF]
 
 
-@pytest.mark.skipif(IS_GUNICORN, reason="Gunicorn keeps root's group")
+@pytest.mark.ours("the group itself stays root")
 def test_initgroups_gives_the_users_groups_and_no_others() -> None:
     config = f"""
 import os
@@ -144,12 +149,25 @@ def test_initgroups_of_a_user_without_a_name_is_no_error() -> None:
         assert ids(server)[1:3] == ((STRANGER,) * 3, (STRANGER,) * 3)
 
 
-def test_a_privileged_port_is_served_by_an_unprivileged_worker() -> None:
+def listens(port: int) -> bool:
+    """Whether somebody listens on a port of this machine."""
     with socket.socket() as probe:
-        port = next(port for port in range(80, 1024) if probe.connect_ex(("127.0.0.1", port)))
-    with serving("-u", "nobody", "-g", "nogroup", binds=[f"127.0.0.1:{port}"]) as server:
-        assert server.address == ("127.0.0.1", port)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_a_privileged_port_is_served_by_an_unprivileged_worker(own: bool) -> None:
+    port = next(port for port in range(80, 1024) if not listens(port))
+    flags = ["-u", "nobody", "-g", "nogroup", *(["--reuse-port"] if own else [])]
+    server = everybodys(*flags, binds=[f"127.0.0.1:{port}"])
+    try:
+        server.launch()
+        server.addresses = [("127.0.0.1", port)]
+        wait_for(lambda: listens(port), "the port")
         assert ids(server)[1] == (NOBODY,) * 3
+        server.stop()
+    finally:
+        server.destroy()
 
 
 def test_the_arbiter_can_still_replace_reload_and_stop_workers() -> None:
@@ -191,6 +209,7 @@ def test_umask_is_for_the_servers_files_and_not_for_the_applications() -> None:
         os.umask(before)
 
 
+@pytest.mark.ours("a file that is opened anew belongs to root")
 def test_log_files_belong_to_the_user_and_can_be_rotated() -> None:
     with tempfile.TemporaryDirectory() as directory:
         # tmp_path lies below one that only root may enter.

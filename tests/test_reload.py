@@ -12,7 +12,7 @@ import pytest
 
 from conftest import Serve
 from support.processes import stays, wait_for
-from support.server import IS_GUNICORN, Server
+from support.server import IS_GUNICORN, Server, parse_address
 
 APP = """
 import {imported}
@@ -131,7 +131,7 @@ def test_a_syntax_error_is_served_until_it_is_mended(engine: str, serve: Serve) 
     wait_for(answers(server, b"again"), "the mended application")
 
 
-@pytest.mark.skipif(IS_GUNICORN, reason="Gunicorn ends")
+@pytest.mark.ours("the server ends")
 @pytest.mark.parametrize(
     ("source", "report"),
     [
@@ -173,6 +173,7 @@ def test_worker_int_is_called_in_the_worker_that_leaves(serve: Serve) -> None:
     wait_for(answers(server, b"two"), "the new text")
 
 
+@pytest.mark.ours("the next worker starts when the one before has gone")
 def test_a_request_that_runs_is_answered(serve: Serve, tmp_path: Path) -> None:
     source = """
 import os, time
@@ -193,6 +194,7 @@ def app(environ, start_response):
         assert connection.read_response().body == b"old"
 
 
+@pytest.mark.ours("the log does not say so")
 def test_preloaded_code_stays_and_the_log_says_so(serve: Serve) -> None:
     server = serve("app:app", "--reload", "--preload", source=app("one"))
     server.wait_for_log(r"\[WARNING\] preload_app is on, too: ")
@@ -212,6 +214,7 @@ def test_without_it_nothing_is_watched(serve: Serve) -> None:
     wait_for(answers(server, b"two"), "the new text after HUP")
 
 
+@pytest.mark.ours("it looks for the package before the configuration is read")
 def test_an_engine_that_is_not_installed_is_named(serve: Serve) -> None:
     # A module of that name that is nothing: what `pip uninstall` leaves.
     config = "import sys; sys.modules['inotify'] = None"
@@ -220,3 +223,25 @@ def test_an_engine_that_is_not_installed_is_named(serve: Serve) -> None:
     )
     server.wait_for_exit(3)
     server.wait_for_log("You must have the inotify module installed to use the inotify reloader$")
+
+
+ASGI = """
+async def app(scope, receive, send):
+    await send({{"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"3")]}})
+    await send({{"type": "http.response.body", "body": {text!r}}})
+"""
+
+
+@pytest.mark.ours("the worker class looks at nothing that the reloader changes")
+def test_a_worker_class_of_another_package_is_replaced_too(serve: Serve) -> None:
+    pytest.importorskip("uvicorn_worker")
+    flags = ("--reload", "-k", "uvicorn_worker.UvicornWorker")
+    server = serve("app:app", *flags, source=ASGI.format(text=b"one"), launch=True)
+    server.wait_for_log("Application startup complete|Started server process|Reloader is on")
+    server.addresses = [parse_address(server.wait_for_log(r"Listening at: (\S+) ")[1])]
+    wait_for(answers(server, b"one"), "an answer")
+    first = server.worker()
+    write(server, "app.py", ASGI.format(text=b"two"))
+    wait_for(answers(server, b"two"), "the new text")
+    wait_for(lambda: first not in server.workers(), "the end of the old worker")
+    assert not re.search("exited with code|die young", server.log())

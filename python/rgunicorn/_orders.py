@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import threading
 from collections import deque
+from collections.abc import Iterable
 from types import FrameType
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
@@ -57,6 +59,27 @@ class Orders:
         self._orders: deque[int] = deque()
         self._waker = -1
         self._over = False
+
+    # Before there is a loop.
+
+    def init_signals(self) -> None:
+        """Until the loop takes over: signals that end a process end its start, the others do nothing."""
+        self.log.close_on_exec()
+        self.hold_signals(ignored=self.SIGNALS)
+
+    def hold_signals(self, ignored: Iterable[int]) -> None:
+        """Until others take over: signals that end a process end its start, `ignored` ones do nothing."""
+        for number in ignored:
+            signal.signal(number, _ignore)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, self._stop_starting)
+
+    def _stop_starting(self, signum: int, frame: FrameType | None) -> NoReturn:
+        # Not in a worker, nor in a process that a hook has forked.
+        if os.getpid() == self.pid:
+            self.log.info("Handling signal: %s", self.SIG_NAMES[signum])
+            self.log.info("Shutting down: %s", self.master_name)
+        sys.exit(0)
 
     # One for each signal.
 
@@ -202,3 +225,7 @@ class Orders:
                     f"{type(self).__name__}.{name}: rgunicorn's loop does not call {name}, so overriding it "
                     "would have no effect"
                 )
+
+
+def _ignore(signum: int, frame: FrameType | None) -> None:
+    """The handler of a signal that has no effect."""

@@ -39,6 +39,9 @@ def daemonize(enable_stdio_inheritance: bool = False) -> None:
             os.dup2(null, fd)
     if null > 2:
         os.close(null)
+    else:
+        # It was closed before. Programs that the application runs expect to find it.
+        os.set_inheritable(null, True)
 
 
 class Environment:

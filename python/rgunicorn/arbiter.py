@@ -10,18 +10,15 @@ import os
 import signal
 import sys
 import time
-import traceback
-from collections.abc import Iterable
 from dataclasses import dataclass
-from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import rgunicorn
-from rgunicorn import _alias, _listening, _logconfig, _native, pidfile, sock, systemd, util
+from rgunicorn import _alias, _child, _listening, _logconfig, _native, pidfile, sock, systemd, util
 from rgunicorn._orders import Orders
 from rgunicorn._process import Environment
 from rgunicorn._reports import Reports
-from rgunicorn.errors import AppImportError, HaltServer
+from rgunicorn.errors import HaltServer
 from rgunicorn.glogging import Logger
 
 if TYPE_CHECKING:
@@ -56,6 +53,7 @@ class Arbiter(Orders, Reports):
         os.environ["SERVER_SOFTWARE"] = rgunicorn.SERVER_SOFTWARE
         self._num_workers: int | None = None
         self._environment = Environment()
+        self._stopping = False
         self._before: _Before | None = None
         self.log: Any = None
         self.LISTENERS: list[sock.BaseSocket] = []
@@ -109,7 +107,12 @@ class Arbiter(Orders, Reports):
         """Starts the service and keeps it running; ends by raising SystemExit, here and in every worker."""
         self._check_subclass()
         self.start()
-        _native.run_arbiter(self)
+        try:
+            _native.run_arbiter(self)
+        except Exception:
+            # The loop could not begin: no memory, no descriptors.
+            self._clean_up()
+            raise
 
     def start(self) -> None:
         """Opens the listeners."""
@@ -117,7 +120,7 @@ class Arbiter(Orders, Reports):
         if getattr(self.cfg, "workers_sum", None):
             self.log.info(self.cfg.workers_sum)
         self.pid = os.getpid()
-        self._hold_signals(ignored=self.SIGNALS)
+        self.hold_signals(ignored=self.SIGNALS)
         try:
             self._write_pidfile()
             util.set_process_title(f"master [{self.proc_name}]")
@@ -132,27 +135,18 @@ class Arbiter(Orders, Reports):
                 self.worker_class.check_config(self.cfg, self.log)
             self.cfg.when_ready(self)
         except BaseException:
-            # A process that a hook has forked ends here too.
-            if os.getpid() == self.pid:
-                self.close_listeners()
-                self._remove_pidfile()
+            self._clean_up()
             raise
-
-    def init_signals(self) -> None:
-        """Until the loop takes over: signals that end a process end its start, the others do nothing."""
-        self.log.close_on_exec()
-        self._hold_signals(ignored=self.SIGNALS)
 
     def halt(self, reason: str | None = None, exit_status: int = 0) -> NoReturn:
         """Ends the arbiter; while there are workers, by an exception that makes the loop stop them first."""
         if not self._over:
             super().halt(reason, exit_status)
-        self.close_listeners()
+        self._clean_up()
         log = self.log.info if exit_status == 0 else self.log.error
         log("Shutting down: %s", self.master_name)
         if reason is not None:
             log("Reason: %s", reason)
-        self._remove_pidfile()
         self.cfg.on_exit(self)
         sys.exit(exit_status)
 
@@ -199,43 +193,7 @@ class Arbiter(Orders, Reports):
     def child_main(self, worker: Worker) -> NoReturn:
         """The life of a worker process, from the fork to SystemExit."""
         self.set_waker(-1)
-        # Until `init_signals`. Without a handler TTIN and TTOU would stop the process.
-        self._hold_signals(ignored=(signal.SIGTTIN, signal.SIGTTOU))
-        # Blocked since the fork: the files that it was forked with may have been renamed already.
-        signal.signal(signal.SIGUSR1, lambda number, frame: self.log.reopen_files())
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR1])
-        worker.pid = os.getpid()
-        for listener in self._superseded():
-            listener.close()
-        try:
-            util.set_process_title(f"worker [{self.proc_name}]")
-            self.log.info("Booting worker with pid: %s", worker.pid)
-            worker.own_sockets = _listening.open_own(self.cfg, self.log, self.WORKER_BOOT_ERROR)
-            worker.sockets = [*worker.sockets, *worker.own_sockets]
-            self.cfg.post_fork(self, worker)
-            worker.init_process()
-            sys.exit(0)
-        except SystemExit:
-            raise
-        except AppImportError as error:
-            self.log.debug("Exception while loading the application", exc_info=True)
-            print(error, file=sys.stderr, flush=True)
-            sys.exit(self.APP_LOAD_ERROR)
-        except BaseException as error:
-            self.log.exception("Exception in worker process")
-            if worker.booted:
-                sys.exit(-1)
-            print(error, file=sys.stderr, flush=True)
-            sys.exit(self.WORKER_BOOT_ERROR)
-        finally:
-            for number in (signal.SIGTERM, signal.SIGUSR1):
-                # Once the interpreter takes its handlers back they would cut the `atexit` hooks short.
-                signal.signal(number, signal.SIG_IGN)
-            self.log.info("Worker exiting (pid: %s)", worker.pid)
-            try:
-                self.cfg.worker_exit(self, worker)
-            except Exception:
-                self.log.warning("Exception during worker exit:\n%s", traceback.format_exc())
+        _child.live(self, worker)
 
     def failed(self, error: BaseException) -> tuple[int, str | None, bool]:
         """Something that the loop asked for has raised: gives the status to end with, the reason, and whether
@@ -257,7 +215,9 @@ class Arbiter(Orders, Reports):
 
     def close_listeners(self) -> None:
         """Stops listening; the files of Unix sockets go too."""
-        self._notify("STOPPING=1")
+        if not self._stopping:
+            self._stopping = True
+            self._notify("STOPPING=1")
         listeners, self.LISTENERS = self.LISTENERS, []
         sock.close_sockets(listeners)
 
@@ -292,7 +252,7 @@ class Arbiter(Orders, Reports):
 
     def keep_reload(self) -> None:
         """The new workers serve: what only the old ones needed can go."""
-        sock.close_sockets(self._superseded())
+        sock.close_sockets(self.superseded())
         self._before = None
         self._notify("READY=1")
 
@@ -323,7 +283,7 @@ class Arbiter(Orders, Reports):
         if self._num_workers != before.num_workers:
             self.num_workers = before.num_workers
 
-    def _superseded(self) -> list[sock.BaseSocket]:
+    def superseded(self) -> list[sock.BaseSocket]:
         """Listeners that only workers from before the reload serve."""
         old = [] if self._before is None else self._before.listeners
         return [listener for listener in old if listener not in self.LISTENERS]
@@ -352,23 +312,13 @@ class Arbiter(Orders, Reports):
         """Writes the pidfile of the configuration in force, and removes the one before it."""
         self.pidfile = pidfile.replace(self.pidfile, self.cfg.pidfile, self.pid or os.getpid())
 
-    def _remove_pidfile(self) -> None:
-        if self.pidfile is not None:
-            self.pidfile.unlink()
-
-    def _hold_signals(self, ignored: Iterable[int]) -> None:
-        """Until others take over: signals that end a process end its start, `ignored` ones do nothing."""
-        for number in ignored:
-            signal.signal(number, _ignore)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
-            signal.signal(number, self._stop_starting)
-
-    def _stop_starting(self, signum: int, frame: FrameType | None) -> NoReturn:
-        # Not in a worker, nor in a process that a hook has forked.
+    def _clean_up(self) -> None:
+        """Leaves nothing behind in the file system."""
+        # A process that a hook has forked comes here too.
         if os.getpid() == self.pid:
-            self.log.info("Handling signal: %s", self.SIG_NAMES[signum])
-            self.log.info("Shutting down: %s", self.master_name)
-        sys.exit(0)
+            self.close_listeners()
+            if self.pidfile is not None:
+                self.pidfile.unlink()
 
     def _listening_at(self) -> str:
         return ",".join(str(listener) for listener in self.LISTENERS)
@@ -378,7 +328,3 @@ class Arbiter(Orders, Reports):
             self.log = getattr(self.cfg, "logger_class", Logger)(self.cfg)
         else:
             _logconfig.reload(self.log, self.cfg)
-
-
-def _ignore(signum: int, frame: FrameType | None) -> None:
-    """The handler of a signal that has no effect."""

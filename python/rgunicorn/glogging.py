@@ -181,17 +181,22 @@ class Logger:
 
         One that cannot be opened stays as it is: a service does not end because of its log.
         """
+        handlers = _file_handlers()
+        # Where the rotation made the file its owner is the one that was wanted.
+        ours_to_make = [handler for handler in handlers if not os.path.exists(handler.baseFilename)]
         try:
             if self.cfg.capture_output and self.cfg.errorlog not in (None, "-"):
                 with self.lock:
                     self._capture_output(self.cfg.errorlog)
         except OSError as error:
             self.error("Cannot reopen the log file: %s", error)
-        for handler in _file_handlers():
+        for handler in handlers:
             try:
                 _reopen(handler)
             except OSError as error:
                 self.error("Cannot reopen the log file: %s", error)
+        for handler in ours_to_make:
+            self._let_workers_reopen(handler)
 
     def close_on_exec(self) -> None:
         """Keeps the log files from programs that the application runs."""
@@ -234,7 +239,9 @@ class Logger:
     def _let_workers_reopen(self, handler: logging.FileHandler) -> None:
         """A file made by root goes to the user as whom the workers run."""
         uid, gid = getattr(self.cfg, "uid", os.geteuid()), getattr(self.cfg, "gid", os.getegid())
-        assert handler.stream is not None, "it was opened a moment ago"
+        if handler.stream is None:
+            # One of the application's that is opened with its first line.
+            return
         fd = handler.stream.fileno()
         # Not a device such as /dev/null, which belongs to everybody.
         if (uid, gid) != (os.geteuid(), os.getegid()) and stat.S_ISREG(os.fstat(fd).st_mode):

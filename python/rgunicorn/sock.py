@@ -100,7 +100,7 @@ class TCPSocket(BaseSocket):
     def set_options(self, sock: socket.socket, bound: bool = False) -> socket.socket:
         """As every socket; accepted connections inherit TCP_NODELAY."""
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if getattr(self.conf, "reuse_port", False) and not bound:
+        if self.conf.reuse_port and not bound:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         return super().set_options(sock, bound)
 
@@ -156,7 +156,7 @@ class UnixSocket(BaseSocket):
         path = os.path.abspath(self.cfg_addr)
         found = os.lstat(path)
         self._file = (path, found.st_dev, found.st_ino)
-        util.chown(path, getattr(self.conf, "uid", os.geteuid()), getattr(self.conf, "gid", os.getegid()))
+        util.chown(path, self.conf.uid, self.conf.gid)
 
     def unlink(self) -> None:
         """Removes the file if this socket has made it and no other has taken its place since.
@@ -253,7 +253,7 @@ def _is_listening(sock: socket.socket) -> bool:
 
 
 def _scheme(conf: Any) -> str:
-    return "https" if getattr(conf, "is_ssl", False) else "http"
+    return "https" if conf.is_ssl else "http"
 
 
 def _remove_stale(path: str) -> None:

@@ -18,6 +18,7 @@ import re
 import socket
 import sys
 import time
+import urllib.parse
 from collections.abc import Callable
 from typing import Any
 
@@ -328,3 +329,8 @@ def to_bytestring(value: str | bytes, encoding: str = "utf8") -> bytes:
 def bytes_to_str(b: str | bytes) -> str:
     """The text of a WSGI environ for bytes: one character for each byte."""
     return b if isinstance(b, str) else b.decode("latin-1")
+
+
+def unquote_to_wsgi_str(string: str) -> str:
+    """A path of a URI as the environ has it: decoded, one character for each byte."""
+    return bytes_to_str(urllib.parse.unquote_to_bytes(string))

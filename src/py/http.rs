@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
+use pyo3::types::{PyBytes, PyDict, PyList};
 
 use super::worker::{rules, trusted_peers};
 use crate::proto::forwarded::TrustedPeers;
@@ -74,6 +74,12 @@ pub struct ChunkDecoder {
 
 #[pymethods]
 impl ChunkDecoder {
+    /// The fields behind the body, once it has ended.
+    fn trailers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let chunked = self.chunked.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        wsgi::trailers(py, &chunked.into_trailers())
+    }
+
     /// The body's bytes at the start of `data`, how many bytes of `data` are used up, and whether the body has ended.
     /// What is not used up is to be given again, with more behind it.
     fn decode<'py>(&self, py: Python<'py>, data: &[u8]) -> PyResult<(Bound<'py, PyBytes>, usize, bool)> {

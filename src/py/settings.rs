@@ -8,7 +8,7 @@ use pyo3::exceptions::{PyException, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
 use super::values;
-use crate::settings::cli::{self, End};
+use crate::settings::cli::{self, End, Program};
 use crate::settings::{
     self, Account, Culprit, Fault, Kind, Literal, Machine, PLAIN, Pace, SETTINGS, Section, Setting,
     Surroundings, Takes, When,
@@ -228,20 +228,23 @@ fn setting_specs() -> Vec<SettingSpec> {
     SETTINGS.iter().map(SettingSpec).collect()
 }
 
-/// Reads command-line arguments, without the program's name, for the options of `specs`. Raises `CommandLineEnd` for a mistake in them, and where
-/// they ask for help or the version.
+/// Reads command-line arguments, without the program's name, for the options of `specs`. Raises `CommandLineEnd` for a
+/// mistake in them, and where they ask for help or the version. `usage` begins with the name.
 #[pyfunction]
 fn parse_command_line(
     py: Python<'_>,
     program: &str,
+    usage: &str,
     arguments: Vec<OsString>,
     specs: Vec<PyRef<'_, SettingSpec>>,
 ) -> PyResult<CommandLine> {
     let settings: Vec<&'static Setting> = specs.iter().map(|spec| spec.0).collect();
-    let line = cli::parse(program, &arguments, &settings).map_err(|end| match end {
-        End::Answer(text) => CommandLineEnd::new_err((0, text)),
-        End::Mistake(text) => CommandLineEnd::new_err((2, text)),
-    })?;
+    let line = cli::parse(Program { name: program, usage, settings: &settings }, &arguments).map_err(
+        |end| match end {
+            End::Answer(text) => CommandLineEnd::new_err((0, text)),
+            End::Mistake(text) => CommandLineEnd::new_err((2, text)),
+        },
+    )?;
     let mut given = Vec::with_capacity(line.given.len());
     for (setting, raw) in line.given {
         given.push((setting.name, values::plain(py, raw)?.unbind()));

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use crate::net::Stream;
 use crate::proto::http1::Framing;
-use crate::proto::http1::{Chunk, Chunked};
+use crate::proto::http1::{Chunk, Chunked, Trailers};
 use crate::proto::http1::{Refusal, Rules};
 use crate::reactor::spool::SpoolSettings;
 
@@ -53,6 +53,14 @@ impl Decoder {
             Framing::None | Framing::Length(0) => None,
             Framing::Length(length) => Some(Self::Length(length)),
             Framing::Chunked => Some(Self::Chunked(Box::default(), 0)),
+        }
+    }
+
+    /// The fields behind a body that has ended.
+    pub fn into_trailers(self) -> Trailers {
+        match self {
+            Self::Length(_) => Trailers::new(),
+            Self::Chunked(chunked, _) => chunked.into_trailers(),
         }
     }
 

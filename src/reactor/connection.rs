@@ -363,7 +363,7 @@ impl Connection {
 
 /// The body is there.
 fn complete(mut request: Box<Request>) -> Step {
-    request.decoder = None;
+    request.end_body();
     request.body = std::mem::take(&mut request.sink).into_body();
     Step::Ready(request)
 }
@@ -381,7 +381,7 @@ impl Fault {
             Self::Refused(refusal) => Step::Refuse(refusal, Some(request)),
             Self::Storage(StorageError::NoFile(start, _), true) => {
                 request.body = Body::Memory(start);
-                request.decoder = None;
+                request.end_body();
                 Step::Ready(request)
             }
             Self::Storage(StorageError::NoFile(start, error), false) => {

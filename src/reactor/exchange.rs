@@ -292,7 +292,7 @@ impl Exchange {
             out.extend_from_slice(&inbound[found.data.clone()]);
             inbound.drain(..found.consumed);
             if found.end {
-                self.request.decoder = None;
+                self.request.end_body();
                 return Ok(Some(true));
             }
             if !found.data.is_empty() {

@@ -1,7 +1,7 @@
 //! One request as far as it has been received: the bytes of its head, where everything lies in them, and its body.
 
 use crate::proto::Span;
-use crate::proto::http1::Head;
+use crate::proto::http1::{Head, Trailers};
 use crate::reactor::body::{Body, Decoder, Sink};
 
 /// A request. Reused from one to the next, so that the usual one allocates nothing.
@@ -13,6 +13,8 @@ pub struct Request {
     pub head: Head,
     /// The body, once it is complete.
     pub body: Body,
+    /// The fields behind the body, once it has been read.
+    pub trailers: Trailers,
     /// 1 for the first request of its connection.
     pub number: u32,
     /// The body is still coming.
@@ -38,10 +40,18 @@ impl Request {
         self.part(self.head.method) == b"HEAD"
     }
 
+    /// The last byte of the body has come.
+    pub(super) fn end_body(&mut self) {
+        if let Some(decoder) = self.decoder.take() {
+            self.trailers = decoder.into_trailers();
+        }
+    }
+
     fn clear(&mut self) {
         self.bytes.clear();
         self.body = Body::Empty;
         self.decoder = None;
+        self.trailers.clear();
         self.sink = Sink::default();
     }
 }

@@ -7,20 +7,28 @@
 use std::ffi::OsString;
 
 use clap::parser::ValueSource;
-use clap::{Arg, ArgAction, ArgMatches, ColorChoice, Command};
+use clap::{Arg, ArgAction, ArgMatches, ColorChoice, Command, ValueHint};
 
 use super::setting::{Setting, Takes};
-use super::value::{Literal, Raw, quote};
-use super::{abbreviation, extras, integer, mistake};
-
-/// How the help and the error messages call the program's arguments.
-pub const USAGE: &str = "[OPTIONS] [APP_MODULE]";
+use super::value::{Raw, quote};
+use super::{abbreviation, extras, help, integer, mistake};
 
 /// The clap name of what is not an option; no setting is called so.
 const POSITIONALS: &str = "args";
 
 /// The settings whose options there are: those of the table and those that programs add.
 pub type Settings<'a> = &'a [&'static Setting];
+
+/// The program whose command line it is.
+#[derive(Clone, Copy)]
+pub struct Program<'a> {
+    /// Its name in messages.
+    pub name: &'a str,
+    /// Its name and what it takes: `rgunicorn [OPTIONS] [APP_MODULE]`.
+    pub usage: &'a str,
+    /// The settings that have options.
+    pub settings: Settings<'a>,
+}
 
 /// What a command line gives.
 #[derive(Debug, Default)]
@@ -40,18 +48,19 @@ pub enum End {
     Mistake(String),
 }
 
-/// Reads the arguments, without the program's name. `program` is the name for usage and messages.
-pub fn parse(program: &str, arguments: &[OsString], settings: Settings<'_>) -> Result<CommandLine, End> {
+/// Reads the arguments, without the program's name.
+pub fn parse(program: Program<'_>, arguments: &[OsString]) -> Result<CommandLine, End> {
+    let settings = program.settings;
     let refuse = |text: String| End::Mistake(mistake::message(program, &text));
-    if let Some(answer) = extras::answer(program, arguments, settings) {
+    if let Some(answer) = extras::answer(program, arguments) {
         return Err(answer.map_or_else(refuse, End::Answer));
     }
     let words = abbreviation::spelt_out(arguments, settings).map_err(refuse)?;
-    let line = std::iter::once(OsString::from(program))
+    let line = std::iter::once(OsString::from(program.name))
         .chain(words.into_iter().map(|word| shielded(word, settings)));
-    let matches = command(program, settings)
+    let matches = command(program)
         .try_get_matches_from(line)
-        .map_err(|error| mistake::end(program, arguments, settings, &error))?;
+        .map_err(|error| mistake::end(program, arguments, &error))?;
     let positionals = positionals(&matches).map_err(refuse)?;
     let mut given = Vec::new();
     for setting in settings.iter().filter(|setting| is_given(&matches, setting)) {
@@ -92,16 +101,17 @@ fn texts(matches: &ArgMatches, name: &str) -> Vec<String> {
 }
 
 /// The command as clap knows it: one argument for each setting that has flags.
-pub fn command(program: &str, settings: Settings<'_>) -> Command {
-    let options = settings.iter().filter(|setting| !setting.flags.is_empty()).map(|setting| option(setting));
-    Command::new(program.to_owned())
+pub fn command(program: Program<'_>) -> Command {
+    let options =
+        program.settings.iter().filter(|setting| !setting.flags.is_empty()).map(|setting| option(setting));
+    Command::new(program.name.to_owned())
         .version(concat!("(version ", env!("CARGO_PKG_VERSION"), ")"))
         .about("Serves a WSGI application with worker processes forked in advance.")
-        .override_usage(format!("{program} {USAGE}"))
-        .help_template("usage: {usage}\n\n{all-args}\n{after-help}")
-        .after_help(extras::HELP)
+        .override_usage(program.usage.to_owned())
+        .override_help(help::text(program))
+        // For the manual page.
+        .after_help(help::END.trim())
         .color(ColorChoice::Never)
-        .next_line_help(true)
         .args_override_self(true)
         .disable_help_flag(true)
         .disable_version_flag(true)
@@ -126,7 +136,7 @@ pub fn command(program: &str, settings: Settings<'_>) -> Command {
 }
 
 fn option(setting: &'static Setting) -> Arg {
-    let arg = Arg::new(setting.name).help(help(setting)).help_heading(setting.section.title());
+    let arg = Arg::new(setting.name).help(help::summary(setting)).help_heading(setting.section.title());
     let arg = setting.flags.iter().fold(arg, |arg, flag| spelled(arg, flag));
     match setting.takes {
         Takes::Nowhere | Takes::Nothing { stores: true } => arg.action(ArgAction::SetTrue),
@@ -138,7 +148,20 @@ fn option(setting: &'static Setting) -> Arg {
         | Takes::Whole(meta)
         | Takes::WholeOr(meta, _)
         | Takes::Mode(meta)
-        | Takes::Several(meta) => arg.action(ArgAction::Append).value_name(meta).allow_negative_numbers(true),
+        | Takes::Several(meta) => {
+            let arg = arg.action(ArgAction::Append).value_name(meta).allow_negative_numbers(true);
+            arg.value_hint(hint(meta))
+        }
+    }
+}
+
+/// What shells complete there.
+fn hint(meta: &str) -> ValueHint {
+    match meta {
+        "CONFIG" | "FILE" | "PATH" => ValueHint::FilePath,
+        "DIRECTORY" | "DIRECTORIES" => ValueHint::DirPath,
+        "USER" => ValueHint::Username,
+        _ => ValueHint::Other,
     }
 }
 
@@ -148,14 +171,6 @@ fn spelled(arg: Arg, flag: &'static str) -> Arg {
         Some(long) if arg.get_long().is_none() => arg.long(long),
         Some(long) => arg.visible_alias(long),
         None => arg.short(flag.chars().nth(1)),
-    }
-}
-
-fn help(setting: &Setting) -> String {
-    match setting.default {
-        Literal::None | Literal::List([]) | Literal::Text("") => setting.summary().to_owned(),
-        Literal::List(items) => format!("{} [{}]", setting.summary(), items.join(", ")),
-        default => format!("{} [{default}]", setting.summary()),
     }
 }
 

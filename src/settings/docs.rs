@@ -16,7 +16,12 @@ A setting is taken from the first of these that gives it: the command line, the 
 are never merged.
 
 The configuration file is Python: each of its global names that is a setting's name sets it. It is the one given with
-`-c`, else `gunicorn.conf.py` in the current directory.
+`-c`, else `gunicorn.conf.py` in the current directory. Other names in it mean nothing to the server; one that nearly is a
+setting's, and that nothing in the file makes use of, is warned about at start.
+
+Variables of the environment that begin with `CC_` are those of Clever Cloud's panel; empty they count as unset.
+
+`rgunicorn --completions SHELL` prints completions for bash, zsh or fish, `rgunicorn --man` a manual page.
 ";
 
 /// The whole text of docs/settings.md.

@@ -7,23 +7,11 @@ use std::ffi::OsString;
 
 use clap_complete::Shell;
 
-use super::cli::{Settings, command};
+use super::cli::{Program, command};
 use super::value::quote;
 
-/// The end of the help.
-pub(super) const HELP: &str = "As the first argument:
-      --completions <SHELL>
-          Print completions for bash, zsh or fish and exit.
-      --man
-          Print the manual page and exit.
-";
-
 /// The text that the arguments ask for, if they ask for one of these; `Err` is what is wrong with them.
-pub(super) fn answer(
-    program: &str,
-    arguments: &[OsString],
-    settings: Settings<'_>,
-) -> Option<Result<String, String>> {
+pub(super) fn answer(program: Program<'_>, arguments: &[OsString]) -> Option<Result<String, String>> {
     let mut words = arguments.iter().map(|argument| argument.to_string_lossy());
     let first = words.next()?;
     let (option, attached) = match first.split_once('=') {
@@ -31,16 +19,16 @@ pub(super) fn answer(
         None => (first.as_ref(), None),
     };
     match option {
-        "--man" => Some(Ok(manual(program, settings))),
+        "--man" => Some(Ok(manual(program))),
         "--completions" => {
             let shell = attached.or_else(|| words.next().map(Into::into));
-            Some(completions(&shell.unwrap_or_default(), program, settings))
+            Some(completions(&shell.unwrap_or_default(), program))
         }
         _ => None,
     }
 }
 
-fn completions(shell: &str, program: &str, settings: Settings<'_>) -> Result<String, String> {
+fn completions(shell: &str, program: Program<'_>) -> Result<String, String> {
     let shell = match shell {
         "bash" => Shell::Bash,
         "zsh" => Shell::Zsh,
@@ -48,13 +36,13 @@ fn completions(shell: &str, program: &str, settings: Settings<'_>) -> Result<Str
         other => return Err(format!("argument --completions: {} is not bash, zsh or fish", quote(other))),
     };
     let mut text = Vec::new();
-    clap_complete::generate(shell, &mut command(program, settings), program, &mut text);
+    clap_complete::generate(shell, &mut command(program), program.name, &mut text);
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-fn manual(program: &str, settings: Settings<'_>) -> String {
+fn manual(program: Program<'_>) -> String {
     let mut text = Vec::new();
-    let page = clap_mangen::Man::new(command(program, settings));
+    let page = clap_mangen::Man::new(command(program).version(env!("CARGO_PKG_VERSION")));
     // Writing to memory does not fail.
     _ = page.render(&mut text);
     String::from_utf8_lossy(&text).into_owned()

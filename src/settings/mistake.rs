@@ -4,20 +4,20 @@ use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use super::cli::{End, Settings, USAGE};
+use super::cli::{End, Program, Settings};
 use super::setting::{Setting, Takes};
 
 /// How the program ends after this error: help and version are answers, the rest are mistakes.
-pub(super) fn end(program: &str, arguments: &[OsString], settings: Settings<'_>, error: &clap::Error) -> End {
+pub(super) fn end(program: Program<'_>, arguments: &[OsString], error: &clap::Error) -> End {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => End::Answer(error.to_string()),
-        _ => End::Mistake(message(program, &explanation(arguments, settings, error))),
+        _ => End::Mistake(message(program, &explanation(arguments, program.settings, error))),
     }
 }
 
 /// The two lines that argparse would print.
-pub(super) fn message(program: &str, text: &str) -> String {
-    format!("usage: {program} {USAGE}\n{program}: error: {text}\n")
+pub(super) fn message(program: Program<'_>, text: &str) -> String {
+    format!("usage: {}\n{}: error: {text}\n", program.usage, program.name)
 }
 
 fn explanation(arguments: &[OsString], settings: Settings<'_>, error: &clap::Error) -> String {

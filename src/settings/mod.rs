@@ -9,6 +9,7 @@ mod check;
 pub mod cli;
 mod docs;
 mod extras;
+mod help;
 mod integer;
 mod kind;
 mod machine;

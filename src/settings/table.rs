@@ -156,9 +156,7 @@ So that workers that started together are not replaced together.",
         kind: Kind::Count,
         default: Literal::Int(30),
         source: Some(Source::Platform("CC_GUNICORN_TIMEOUT", Form::Whole)),
-        description: "Seconds that a request may keep a worker busy before the worker is killed and replaced; 0 means no limit.
-
-The variable `CC_GUNICORN_TIMEOUT` of Clever Cloud gives another default.",
+        description: "Seconds that a request may keep a worker busy before the worker is killed and replaced; 0 means no limit.",
         mistaken: &["worker_timeout", "request_timeout"],
         ..PLAIN
     },
@@ -1444,7 +1442,6 @@ In the environ such a header looks like one with a hyphen, so a client could pos
         kind: Kind::Count,
         default: Literal::Int(384),
         description: "The file mode of the control socket.",
-        missing: Some(Missing { part: "the control socket", when: When::Given, unless: Some("control_socket_disable") }),
         ..PLAIN
     },
     Setting {

@@ -4,6 +4,9 @@
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::sys::fork;
+use crate::wsgi::leave_child;
+
 /// The callables of the configuration; `None` where the default is in place.
 pub struct Hooks {
     /// The worker object, their first argument.
@@ -20,6 +23,12 @@ impl Hooks {
         self.pre_request.is_some() || self.post_request.is_some()
     }
 
+    /// Calls `pre_request`, if it is set. Errors: what it raised.
+    pub fn pre_request(&self, py: Python<'_>, request: &Bound<'_, PyAny>) -> PyResult<()> {
+        let Some(hook) = &self.pre_request else { return Ok(()) };
+        returned(py, hook.call1(py, (&self.worker, request)))
+    }
+
     /// Calls `post_request`. A request without an environ gives an empty one. Errors: what the hook raised.
     pub fn post_request(
         &self,
@@ -30,11 +39,18 @@ impl Hooks {
     ) -> PyResult<()> {
         let Some((hook, parameters)) = &self.post_request else { return Ok(()) };
         let environ = || environ.map_or_else(|| PyDict::new(py).unbind(), |environ| environ.clone_ref(py));
-        match parameters {
+        let result = match parameters {
             2 => hook.call1(py, (&self.worker, request)),
             3 => hook.call1(py, (&self.worker, request, environ())),
             _ => hook.call1(py, (&self.worker, request, environ(), response)),
-        }
-        .map(drop)
+        };
+        returned(py, result)
     }
+}
+
+fn returned(py: Python<'_>, result: PyResult<Py<PyAny>>) -> PyResult<()> {
+    if fork::is_forked_child() {
+        leave_child(py, result.err());
+    }
+    result.map(drop)
 }

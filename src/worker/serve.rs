@@ -119,9 +119,9 @@ impl Server {
 
     /// Errors: what the hook raised, or what it made of the request is none.
     fn call_first_hook(&self, py: Python<'_>, opened: &Opened<'_>) -> PyResult<()> {
-        let (Some(hook), Some(request)) = (&self.hooks.pre_request, &opened.request) else { return Ok(()) };
+        let (Some(_), Some(request)) = (&self.hooks.pre_request, &opened.request) else { return Ok(()) };
         let original = Original::of(request)?;
-        hook.call1(py, (&self.hooks.worker, request))?;
+        self.hooks.pre_request(py, request)?;
         self.bridge.heed(py, opened, &original)
     }
 

@@ -50,7 +50,8 @@ pub struct Setup {
     pub graceful_timeout: u64,
     /// `access_log_format`
     pub access_log_format: String,
-    /// `notify()` is somebody's own: called at each turn of the loop, at least every so many nanoseconds.
+    /// `notify()` is somebody's own: called at each turn of the loop and before each request, at least
+    /// every so many nanoseconds.
     pub notify_every: Option<u64>,
     /// The hooks around requests.
     pub hooks: Arc<Hooks>,

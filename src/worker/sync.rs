@@ -67,6 +67,7 @@ impl Driver {
                 self.look_at_signals(py, server)?;
             }
             while let Some(exchange) = self.reactor.next_exchange() {
+                self.notify(py)?;
                 if server.serve(py, &mut self.reactor, exchange) == Mood::Exit && !self.is_alive(py)? {
                     return Ok(());
                 }

@@ -1,6 +1,6 @@
 //! Calls the application for one exchange and carries its answer out, whatever way it ends.
 
-use pyo3::exceptions::{PyOSError, PyStopIteration, PySystemExit};
+use pyo3::exceptions::{PyOSError, PyStopIteration};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
@@ -11,6 +11,7 @@ use super::ended::Ended;
 use super::environ::{Environs, ListenerName, ServerFacts};
 use super::ffi;
 use super::file_wrapper::FileWrapper;
+use super::forked::leave_child;
 use super::input::Input;
 use super::objects::Objects;
 use super::responder::Responder;
@@ -161,6 +162,11 @@ impl Bridge {
         let responder = self.callables.responder.clone_ref(py);
         let result = self.run(responder.bind(py), environ);
         let ended = responder.get().remove(py);
+        if let (Some(objects), Some(request)) = (&self.objects, &request)
+            && let Err(error) = objects.complete(request.bind(py), &ended.exchange.request)
+        {
+            error.write_unraisable(py, None);
+        }
         Served { environ: kept, request, ..conclude(py, ended, result) }
     }
 
@@ -176,11 +182,13 @@ impl Bridge {
     /// Leaves the application out: what it should have been called for has failed with `error`.
     pub fn fail(&mut self, py: Python<'_>, opened: Opened<'_>, error: PyErr) -> Served {
         let request = opened.request.map(Bound::unbind);
-        let exchange = match opened.stage {
-            Stage::Failed(exchange, _) => exchange,
-            Stage::Ready(_) => self.callables.responder.get().remove(py).exchange,
-        };
-        self.failed(py, exchange, Abort::App(error), request)
+        match opened.stage {
+            Stage::Failed(exchange, _) => self.failed(py, exchange, Abort::App(error), request),
+            Stage::Ready(_) => {
+                let ended = self.callables.responder.get().remove(py);
+                Served { request, ..conclude(py, ended, Err(Abort::App(error))) }
+            }
+        }
     }
 
     fn failed(&self, py: Python<'_>, exchange: Exchange, abort: Abort, request: Option<Py<PyAny>>) -> Served {
@@ -269,23 +277,6 @@ impl Bridge {
         responder.file(iterable.py(), file.offset, file.left, || file.open())?;
         Ok(true)
     }
-}
-
-/// The application forked, and its child came back here instead of ending: it must neither answer in its parent's place
-/// nor become a second worker.
-fn leave_child(py: Python<'_>, error: Option<PyErr>) -> ! {
-    let status = match error {
-        Some(error) if error.is_instance_of::<PySystemExit>(py) => {
-            let code = error.value(py).getattr("code").and_then(|code| code.extract::<Option<i32>>());
-            code.map_or(1, Option::unwrap_or_default)
-        }
-        Some(error) => {
-            error.print(py);
-            1
-        }
-        None => 0,
-    };
-    fork::leave_child(status)
 }
 
 /// Calls the iterable's `close`, if it has one (PEP 3333). Lists and tuples have none.

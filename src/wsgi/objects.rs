@@ -13,7 +13,7 @@ use super::ffi;
 use super::input::Input;
 use super::start_response::Declared;
 use crate::proto::forwarded::Scheme;
-use crate::proto::http1::Refusal;
+use crate::proto::http1::{Refusal, Trailers};
 use crate::reactor::{End, Exchange, Request};
 
 /// Makes the objects.
@@ -47,6 +47,15 @@ impl Objects {
         body: Option<&Py<Input>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         self.asked(py, &exchange.request, exchange.peer(), body)
+    }
+
+    /// Tells `made` what has come behind its body meanwhile.
+    pub fn complete(&self, made: &Bound<'_, PyAny>, request: &Request) -> PyResult<()> {
+        if request.trailers.is_empty() {
+            return Ok(());
+        }
+        let py = made.py();
+        made.setattr(intern!(py, "trailers"), trailers(py, &request.trailers)?)
     }
 
     /// A request whose body cannot be read.
@@ -179,7 +188,7 @@ pub fn request_attributes<'py>(py: Python<'py>, request: &Request) -> PyResult<B
     set(intern!(py, "fragment"), text(head.fragment));
     set(intern!(py, "version"), (head.version.major, head.version.minor).into_pyobject(py)?.into_any());
     set(intern!(py, "headers"), headers(py, request)?.into_any());
-    set(intern!(py, "trailers"), PyList::empty(py).into_any());
+    set(intern!(py, "trailers"), trailers(py, &request.trailers)?.into_any());
     set(intern!(py, "scheme"), scheme(py, head.scheme).into_any());
     set(intern!(py, "req_number"), request.number.into_pyobject(py)?.into_any());
     set(intern!(py, "proxy_protocol_info"), py.None().into_bound(py));
@@ -215,15 +224,25 @@ fn scheme(py: Python<'_>, scheme: Scheme) -> Bound<'_, PyString> {
     }
 }
 
-/// Names are in upper case, as in Gunicorn.
 fn headers<'py>(py: Python<'py>, request: &Request) -> PyResult<Bound<'py, PyList>> {
-    let pair = |name: &[u8], value: &[u8]| {
+    let fields = request.head.fields.iter();
+    pairs(py, fields.map(|field| (request.part(field.name), request.part(field.value))))
+}
+
+/// The fields behind a body as `Request.trailers`.
+pub fn trailers<'py>(py: Python<'py>, trailers: &Trailers) -> PyResult<Bound<'py, PyList>> {
+    pairs(py, trailers.iter().map(|(name, value)| (&**name, &**value)))
+}
+
+/// Names are in upper case, as in Gunicorn.
+fn pairs<'a, 'py>(
+    py: Python<'py>,
+    fields: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+) -> PyResult<Bound<'py, PyList>> {
+    let pair = |(name, value): (&[u8], &[u8])| {
         PyTuple::new(py, [ffi::text(py, &name.to_ascii_uppercase()), ffi::text(py, value)])
     };
-    let fields = request.head.fields.iter();
-    let pairs: Vec<_> = fields
-        .map(|field| pair(request.part(field.name), request.part(field.value)))
-        .collect::<PyResult<_>>()?;
+    let pairs: Vec<_> = fields.map(pair).collect::<PyResult<_>>()?;
     PyList::new(py, pairs)
 }
 

@@ -90,7 +90,9 @@ REQUESTS = {
     "a failure": get(b"/fails"),
     "a failure after start_response": get(b"/fails-after-start"),
     "a failure after the head": get(b"/fails-after-head"),
-    "a failure in the iteration": get(b"/close-fails"),
+    "a failure before the first item": get(b"/close-after-error-at-once"),
+    "a failure after an item": get(b"/close-after-error-later"),
+    "an unknown view": get(b"/nosuch"),
     "a file": get(b"/file?size=1000"),
     "a refused line": b"GE(T / HTTP/1.1\r\n" + HOST + b"\r\n",
     "a refused field": get(b"/hello", b"X-In: a\x01b\r\n"),
@@ -100,9 +102,29 @@ REQUESTS = {
     "HTTP/1.0": b"GET /hello HTTP/1.0\r\n\r\n",
 }
 
+FAILED = dict.fromkeys(("U", "{path_info}e", "{wsgi.url_scheme}e"), "failed-atoms")
+REFUSED = dict.fromkeys(("U", "{REQUEST_METHOD}e", "{SERVER_PROTOCOL}e", "{remote_addr}e"), "failed-atoms")
+ESCAPED = dict.fromkeys(("{x-in}i", "{X-IN}i"), "access-escapes")
+
 #: Why an atom differs, by request.
-ROWS: dict[str, dict[str, str]] = {}
-#: Why there is another number of lines, by request.
-LINE_ROWS: dict[str, str] = {}
+ROWS: dict[str, dict[str, str]] = {
+    "an escaped path": FAILED,
+    "escapes for control characters": FAILED,
+    "a failure": FAILED,
+    "a failure after start_response": {**FAILED, "{content-type}o": "failed-atoms"},
+    "an unknown view": FAILED,
+    "a refused length": REFUSED,
+    "a refused chunk": REFUSED,
+    "a backslash": ESCAPED,
+    "a tab": ESCAPED,
+    "a file": {"b": "file-bytes", "B": "file-bytes"},
+}
+#: Why there is another number of lines, by request; rgunicorn has one.
+LINE_ROWS = {
+    "a refused line": "every-line",
+    "a refused field": "every-line",
+    "too many fields": "every-line",
+    "a failure before the first item": "one-line",
+}
 #: Why a line of a format differs.
-FORMAT_ROWS: dict[str, str] = {}
+FORMAT_ROWS = {"text as a number": "format-mistakes", "unnamed": "format-mistakes"}

@@ -112,7 +112,9 @@ METHODS = {
 def kind(value: Any) -> str:
     """The class of a value, without the package's name."""
     cls = type(value)
-    return f"{cls.__module__.removeprefix('r').removeprefix('gunicorn.')}.{cls.__qualname__}"
+    module = cls.__module__.removeprefix("r").removeprefix("gunicorn.")
+    # One module there, a package here.
+    return f"{'config' if module.startswith('config.') else module}.{cls.__qualname__}"
 
 
 def shown(value: Any) -> Any:

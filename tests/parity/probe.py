@@ -16,9 +16,11 @@ import signal
 import sys
 import tempfile
 import traceback
-from typing import Any
+from typing import IO, Any
 
 PACKAGE = sys.argv[1]
+#: Commands that run at the same time.
+AT_ONCE = 8
 
 
 def hook(count: int) -> Any:
@@ -83,26 +85,41 @@ def set_one(name: str, source: str) -> dict[str, Any]:
     }
 
 
-def run_one(arguments: list[str], env: dict[str, str]) -> dict[str, Any]:
-    """The end of the command `gunicorn ARGUMENTS`: its status and what it wrote."""
-    with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+class Commands:
+    """The ends of the commands `gunicorn ARGUMENTS`: status and what they wrote. Several run at a time."""
+
+    def __init__(self) -> None:
+        self.answers: dict[int, dict[str, Any]] = {}
+        self.running: dict[int, tuple[int, IO[bytes], IO[bytes]]] = {}
+
+    def start(self, index: int, arguments: list[str]) -> None:
+        """Runs one; its answer will stand at `index`."""
+        if len(self.running) >= AT_ONCE:
+            self.wait()
+        stdout, stderr = tempfile.TemporaryFile(), tempfile.TemporaryFile()
         child = os.fork()
         if child == 0:
             os.dup2(stdout.fileno(), 1)
             os.dup2(stderr.fileno(), 2)
-            os._exit(command(arguments, env))
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            os._exit(command(arguments))
+        self.running[child] = (index, stdout, stderr)
+
+    def wait(self) -> None:
+        """Waits for the end of any of them."""
+        child, status = os.wait()
+        index, *files = self.running.pop(child)
         texts = []
-        for file in (stdout, stderr):
-            file.seek(0)
-            texts.append(file.read().decode("utf-8", "backslashreplace"))
-    return {"status": status, "stdout": texts[0], "stderr": texts[1]}
+        for file in files:
+            with file:
+                file.seek(0)
+                texts.append(file.read().decode("utf-8", "backslashreplace"))
+        code = os.waitstatus_to_exitcode(status)
+        self.answers[index] = {"status": code, "stdout": texts[0], "stderr": texts[1]}
 
 
-def command(arguments: list[str], env: dict[str, str]) -> int:
+def command(arguments: list[str]) -> int:
     """Runs in the child; ends in time whatever happens."""
     signal.alarm(20)
-    os.environ.update(env)
     sys.argv = ["gunicorn", *arguments]
     status = 1
     try:
@@ -118,15 +135,20 @@ def command(arguments: list[str], env: dict[str, str]) -> int:
 
 
 def main() -> None:
-    for module in ("config", "app.wsgiapp"):
+    # All that a check of the configuration imports, so that no child has to.
+    for module in ("config", "app.wsgiapp", "arbiter", "glogging", "workers.sync"):
         importlib.import_module(f"{PACKAGE}.{module}")
     with open(sys.argv[2]) as file:
         jobs = json.load(file)
-    answers = [
-        set_one(job["name"], job["value"]) if "name" in job else run_one(job["arguments"], job.get("env", {}))
-        for job in jobs
-    ]
-    json.dump(answers, sys.stdout)
+    commands = Commands()
+    for index, job in enumerate(jobs):
+        if "name" in job:
+            commands.answers[index] = set_one(job["name"], job["value"])
+        else:
+            commands.start(index, job["arguments"])
+    while commands.running:
+        commands.wait()
+    json.dump([commands.answers[index] for index in range(len(jobs))], sys.stdout)
 
 
 if __name__ == "__main__":

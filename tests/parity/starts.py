@@ -137,7 +137,7 @@ STARTS = [
     flags("--bind", "127.0.0.1:"),
     flags("--bind", "127.0.0.1:70000", lines="bad-places"),
     flags("--bind", "fd://x"),
-    flags("--bind", "fd://99"),
+    flags("--bind", "fd://99", lines="bad-places"),
     flags("--bind", "unix:app.py", lines="bad-places"),
     flags("--bind", "unix:/nosuch/socket"),
     flags("--bind", "127.0.0.1:0", "--bind", "IN_USE"),

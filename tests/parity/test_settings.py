@@ -14,11 +14,14 @@ from typing import Any
 import pytest
 
 from parity.rows import differences, needed
-from parity.values import OWN, PRINTED, SETTINGS, VALUE_RULES, WORD_RULES, Rule, Tried
+from parity.values import FILE_RULES, OWN, PRINTED, SETTINGS, VALUE_RULES, WORD_RULES, Rule, Tried
 
 PROBE = Path(__file__).with_name("probe.py")
 PACKAGES = ("gunicorn", "rgunicorn")
 APP = "def application(environ, start_response):\n    return []\n"
+
+#: Values that a file alone cannot make.
+NEEDS_NAMES = re.compile("[hH]ook|partial|defaulted|variadic|START")
 
 Answer = dict[str, Any]
 
@@ -40,19 +43,22 @@ def ask(jobs: list[dict[str, Any]], directory: Path) -> list[tuple[Answer, Answe
     (directory / "probe_app.py").write_text(APP)
     (directory / "jobs.json").write_text(json.dumps(jobs))
     env = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": str(directory), "PWD": str(directory)}
-    answers = []
-    for package in PACKAGES:
-        done = subprocess.run(
+    running = [
+        subprocess.Popen(
             [sys.executable, "-B", str(PROBE), package, "jobs.json"],
             cwd=directory,
             env=env,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=60,
-            check=False,
         )
-        assert done.returncode == 0, done.stderr
-        answers.append(json.loads(done.stdout))
+        for package in PACKAGES
+    ]
+    answers = []
+    for process in running:
+        stdout, stderr = process.communicate(timeout=80)
+        assert process.returncode == 0, stderr
+        answers.append(json.loads(stdout))
     return list(zip(*answers, strict=True))
 
 
@@ -78,6 +84,28 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, list[Judged]
     ]
     answers = ask(jobs, tmp_path_factory.mktemp("words"))
     return grouped([(tried.name, str(word)) for tried, word in asked], answers)
+
+
+@pytest.fixture(scope="module")
+def files(
+    values: Mapping[str, list[Judged]], tmp_path_factory: pytest.TempPathFactory
+) -> Mapping[str, list[Judged]]:
+    """What is said of a file with a value that Gunicorn takes, and of one with a value that it refuses."""
+    chosen = [(tried.name, one.value) for tried in SETTINGS for one in two_of(values[tried.name])]
+    directory = tmp_path_factory.mktemp("files")
+    jobs = []
+    for number, (name, value) in enumerate(chosen):
+        (directory / f"conf{number}.py").write_text(f"{name} = {value}\n")
+        jobs.append({"arguments": ["--print-config", "-c", f"conf{number}.py", "probe_app"]})
+    return grouped(chosen, ask(jobs, directory))
+
+
+def two_of(judged: list[Judged]) -> list[Judged]:
+    """The first value that is taken, and the first that is refused, of those that need no further names."""
+    plain = [one for one in judged if not NEEDS_NAMES.search(one.value)]
+    taken = [one for one in plain if "printed" in one.theirs and one.value != "None"]
+    refused = [one for one in plain if "refused" in one.theirs]
+    return [*taken[:1], *refused[:1]]
 
 
 def grouped(asked: list[tuple[str, str]], answers: list[tuple[Answer, Answer]]) -> Mapping[str, list[Judged]]:
@@ -127,7 +155,7 @@ def unexplained(name: str, judged: list[Judged], rules: list[Rule]) -> list[str]
 
 
 @pytest.mark.parametrize("tried", SETTINGS, ids=[tried.name for tried in SETTINGS])
-def test_values_in_a_file(tried: Tried, values: Mapping[str, list[Judged]]) -> None:
+def test_values(tried: Tried, values: Mapping[str, list[Judged]]) -> None:
     assert unexplained(tried.name, values[tried.name], VALUE_RULES) == []
 
 
@@ -137,15 +165,28 @@ def test_words_of_a_flag(tried: Tried, words: Mapping[str, list[Judged]]) -> Non
     assert unexplained(tried.name, judged, WORD_RULES) == []
 
 
+@pytest.mark.parametrize("tried", SETTINGS, ids=[tried.name for tried in SETTINGS])
+def test_files(tried: Tried, files: Mapping[str, list[Judged]]) -> None:
+    judged = [ended(tried.name, one) for one in files[tried.name]]
+    assert unexplained(tried.name, judged, [*VALUE_RULES, *WORD_RULES, *FILE_RULES]) == []
+
+
 def ended(name: str, one: Judged) -> Judged:
     """Verdicts for what the commands said."""
     return Judged(one.value, verdict(name, one.theirs), split_source(name, verdict(name, one.ours)))
 
 
-def test_every_rule_is_needed(values: Mapping[str, list[Judged]], words: Mapping[str, list[Judged]]) -> None:
-    idle = [rule for rule in VALUE_RULES if not differs(rule, values)]
-    ends = {name: [ended(name, one) for one in judged] for name, judged in words.items()}
-    assert idle + [rule for rule in WORD_RULES if not differs(rule, ends)] == []
+def test_every_rule_is_needed(
+    values: Mapping[str, list[Judged]],
+    words: Mapping[str, list[Judged]],
+    files: Mapping[str, list[Judged]],
+) -> None:
+    found = [(VALUE_RULES, values), (WORD_RULES, all_ended(words)), (FILE_RULES, all_ended(files))]
+    assert [rule for rules, judged in found for rule in rules if not differs(rule, judged)] == []
+
+
+def all_ended(found: Mapping[str, list[Judged]]) -> Mapping[str, list[Judged]]:
+    return {name: [ended(name, one) for one in judged] for name, judged in found.items()}
 
 
 def differs(rule: Rule, found: Mapping[str, list[Judged]]) -> bool:

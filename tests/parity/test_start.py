@@ -9,12 +9,13 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from parity.lines import lines
 from parity.rows import differences, needed
 from parity.starts import APP, STARTS, Start
 from parity.values import OWN
@@ -27,7 +28,7 @@ BASE = {"PYTHONDONTWRITEBYTECODE": "1"}
 PROGRAMS = ("gunicorn", "rgunicorn")
 
 #: Flags of rgunicorn alone beside those of its own settings.
-OWN_FLAGS: set[str] = set()
+OWN_FLAGS = {"--completions", "--man"}
 
 End = dict[str, object]
 
@@ -64,34 +65,6 @@ def wait(process: subprocess.Popen[bytes]) -> int | str:
             os.kill(pid, signal.SIGKILL)
         process.wait(PATIENCE)
         return "it runs"
-
-
-def lines(text: str) -> list[str]:
-    """The lines of standard error without what differs from run to run; a traceback is its last line."""
-    found: list[str] = []
-    inside = False
-    for line in text.splitlines():
-        if line.startswith("Traceback (most recent call last)"):
-            inside = True
-        elif line.startswith(("The above exception", "During handling of")):
-            # Only the last of a chain counts.
-            found.pop()
-        elif inside and (line.startswith("  ") or not line):
-            continue
-        elif line:
-            inside = False
-            found.append(plain(line))
-    return found
-
-
-def plain(line: str) -> str:
-    """A line without times, pids, ports and versions."""
-    line = re.sub(r"^\[\d{4}-\d\d-\d\d [\d:]{8} [+-]\d{4}\] \[\d+\] ", "", line)
-    line = re.sub(r"\((pid:? ?)?\d+\)", r"(\1PID)", line)
-    line = re.sub(r"(http://[\d.]+):\d+", r"\1:PORT", line)
-    line = re.sub(r"\bpid: \d+", "pid: PID", line)
-    line = re.sub(r"on PID \d+", "on PID", line)
-    return re.sub(r"\br?gunicorn( \d[\d.]*|(?=[:. ]))", "SERVER", line).rstrip()
 
 
 #: What rgunicorn says beside the reason.
@@ -133,14 +106,11 @@ def help_flags(program: str) -> set[str]:
     """The flags at the beginning of the lines of `--help`."""
     command = [str(Path(sys.executable).with_name(program)), "--help"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=40, check=True)
-    # A flag's line is the flag and its value, then a gap, then what it does.
-    heads: Iterable[str] = (re.split(r" {2,}", line.strip())[0] for line in done.stdout.splitlines())
-    return {
-        flag
-        for head in heads
-        if head.startswith("-")
-        for flag in re.findall(r"(?<!\S)--?[a-zA-Z][\w-]*", head)
-    }
+    # A flag's line is the flag and its value, then a gap, then what it does, with the aliases at its end.
+    heads = [re.split(r" {2,}", line.strip())[0] for line in done.stdout.splitlines()]
+    aliases = re.findall(r"\[alias(?:es)?: ([^\]]+)\]", done.stdout)
+    places = [*aliases, *(head for head in heads if head.startswith("-"))]
+    return {flag for place in places for flag in re.findall(r"(?<!\S)--?[a-zA-Z][\w-]*", place)}
 
 
 def test_help_lists_the_same_flags() -> None:

@@ -41,7 +41,16 @@ COMMAS = Kind(["None", "'x'", "'x, y ,'", "''", "['x']", "1", "'*'"], ["x", "x, 
 NETWORKS = Kind(
     [
         *("None", "'*'", "''", "'127.0.0.1'", "'127.0.0.1, ::1'", "'10.0.0.0/8,*'", "'10.0.0.1/8'", "'::/0'"),
-        *("'x'", "'1.2.3'", "'256.0.0.1'", "'127.0.0.1/33'", "'10.0.0.0/255.0.0.0'", "['*']", "1"),
+        *(
+            "'x'",
+            "'1.2.3'",
+            "'256.0.0.1'",
+            "'127.0.0.1/33'",
+            "'10.0.0.0/255.0.0.0'",
+            "['*']",
+            "1",
+            "'fe80::1%eth0'",
+        ),
     ],
     ["*", "127.0.0.1", "10.0.0.0/8, ::1", "10.0.0.1/8", "x", ""],
 )
@@ -60,7 +69,7 @@ ADDRESSES = Kind(
             "[1]",
             "'a,b'",
         ),
-        *("' h:1 '", "('h:1',)"),
+        *("' h:1 '", "('h:1',)", "[None]"),
     ],
     ["127.0.0.1:0", "unix:/x", " h:1 "],
 )
@@ -125,7 +134,7 @@ SETTINGS = [
     Tried("wsgi_app", TEXT),
     flagged("bind", ADDRESSES),
     flagged("backlog", NUMBER),
-    flagged("workers", NUMBER, words=NUMBER_WORDS),
+    flagged("workers", NUMBER, values=("2 ** 63 - 1", "2 ** 63"), words=NUMBER_WORDS),
     flagged("worker_class", CLASS),
     flagged("threads", NUMBER),
     flagged("worker_connections", NUMBER),
@@ -296,10 +305,11 @@ VALUE_RULES = [
     rule("reasons", "[('A', 'b')]"),
     rule("reasons", "1.5", names=("user", "group")),
     rule("reasons", "-1", "'-1'", names=LOW_HTTP2),
+    rule("bounds", "2 ** 63", "[None]", "'fe80::1%eth0'"),
     rule("dict-list", "{'x': 1}"),
 ]
 
-#: Why a flag's word is.
+#: Why a command is that gives one on its line, or in a file.
 WORD_RULES: list[Rule] = [
     rule("deeper-check", names=("raw_env",)),
     rule("deeper-check", "", names=("worker_class", "logger_class")),
@@ -308,10 +318,13 @@ WORD_RULES: list[Rule] = [
     rule("http2", names=("http2_cleartext", "http_protocols")),
     rule("proxy", names=("proxy_protocol",)),
     rule("uwsgi", names=("protocol",)),
-    rule("dirty", names=("dirty_apps", "dirty_workers")),
+    rule("dirty", names=("dirty_apps", "dirty_workers", "on_dirty_starting", "dirty_worker_init")),
     rule("control-socket", names=("control_socket", "control_socket_mode")),
     rule("worker-classes", names=("threads",)),
 ]
+
+#: Why a file's value is, in the whole command.
+FILE_RULES = [rule("reasons", "'x'", names=("paste",))]
 
 #: Settings that Gunicorn does not have.
 OWN = {

@@ -198,7 +198,7 @@ class Application(BaseApplication):
 
     def _apply_own(self, settings: Mapping[str, Any] | None) -> None:
         for name, value in (settings or {}).items():
-            self.cfg.set(name.lower(), value, source="the application")
+            self._apply(name.lower(), value, "the application")
 
     def _load_chosen_file(self, chosen: str | None) -> None:
         location = chosen or get_default_config_file()
@@ -207,9 +207,18 @@ class Application(BaseApplication):
 
     def _apply_from_file(self, name: str, value: object, source: str) -> None:
         try:
+            self._apply(name, value, source)
+        except Exception:
+            _say(f"Invalid value for {name}: {value}\n\n")
+            raise
+
+    def _apply(self, name: str, value: object, source: str) -> None:
+        """Set one value, or say what is wrong with it and where it comes from."""
+        try:
             self.cfg.set(name, value, source=source)
         except Exception as error:
-            _say(f"Invalid value for {name}: {value}\n\n")
+            if name not in self.cfg.settings:
+                raise
             raise ConfigError(self.cfg.settings[name].blame(error, source)) from error
 
     def _apply_options(self, options: argparse.Namespace, where: str) -> None:
@@ -217,11 +226,7 @@ class Application(BaseApplication):
             value = getattr(options, name)
             if value is None:
                 continue
-            source = f"{setting.spelling} {where}"
-            try:
-                self.cfg.set(name, value, source=source)
-            except Exception as error:
-                raise ConfigError(setting.blame(error, source)) from error
+            self._apply(name, value, f"{setting.spelling} {where}")
 
 
 def _place(location: str, names: Names, name: str) -> str:

@@ -62,7 +62,7 @@ class _PasteServer(WSGIApplication):
             self.load_config_from_file(location)
         for name, value in _with_bind(section).items():
             if value is not None:
-                self.cfg.set(name.lower(), value, source=f"the section of the server in {self.file}")
+                self._apply(name.lower(), value, f"the section of the server in {self.file}")
 
     def load(self) -> Callable[..., Any]:
         """The application that was given."""

@@ -74,3 +74,8 @@ class WSGIApplication(Application):
 def run(prog: str | None = None) -> None:
     """Run the command. `prog` is its name in messages, if that is not the name it was started by."""
     WSGIApplication("%(prog)s [OPTIONS] [APP_MODULE]", prog=prog).run()
+
+
+if __name__ == "__main__":
+    # `python -m rgunicorn.app.wsgiapp`, as some start it.
+    run(prog="rgunicorn")

@@ -89,7 +89,7 @@ class Config:
 
     def parser(self) -> CommandLineParser:
         """What reads command lines for these settings."""
-        return CommandLineParser(self.prog, self.settings)
+        return CommandLineParser(self.prog, self.settings, self.usage)
 
     def get_cmd_args_from_env(self) -> list[str]:
         """The arguments in GUNICORN_CMD_ARGS, as the environment was when this object was made."""

@@ -31,7 +31,8 @@ class SettingMeta(type):
             # A base of settings, not one itself.
             return super().__new__(mcs, name, bases, attrs)
         attrs["order"] = len(KNOWN_SETTINGS)
-        attrs["validator"] = staticmethod(attrs["validator"])
+        if "validator" in attrs:
+            attrs["validator"] = staticmethod(attrs["validator"])
         made = super().__new__(mcs, name, bases, attrs)
         made.fmt_desc(attrs.get("desc", ""))
         if "spec" not in attrs:
@@ -85,6 +86,8 @@ class Setting(metaclass=SettingMeta):
 
     def set(self, val: Any) -> None:
         """Check and set. Raises ValueError, TypeError or ConfigError; the former value then stays."""
+        if not callable(getattr(self, "validator", None)):
+            raise TypeError(f"Invalid validator: {self.name}")
         self.value = self.validator(val)
 
     def copy(self) -> Setting:

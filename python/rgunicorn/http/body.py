@@ -46,6 +46,8 @@ class ChunkedReader:
             data, used, self._ended = self._decoder.decode(waiting)
             self._decoded += data
             waiting = waiting[used:]
+            if self._ended:
+                self.req.trailers = self._decoder.trailers()
             if self._ended or len(self._decoded) >= size:
                 self.unreader.unread(waiting)
         data, self._decoded = self._decoded[:size], self._decoded[size:]

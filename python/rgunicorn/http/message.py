@@ -33,7 +33,7 @@ class Message:
     version: tuple[int, int]
     #: The headers in their order, names in upper case.
     headers: list[tuple[str, str]]
-    #: The fields behind a body in chunks. They are checked, but not kept.
+    #: The fields behind a body in chunks, once it has been read.
     trailers: list[tuple[str, str]]
     #: The body, a file to read from. The application reads on where a hook has stopped.
     body: Any

@@ -30,8 +30,8 @@ __all__ = [
     "proxy_environ",
 ]
 
-#: What configurations overwrite, here or in the package, as it is without them.
-_DEFAULTS = {"SERVER": "rgunicorn", "SERVER_SOFTWARE": f"gunicorn/27.0.1 rgunicorn/{_native.VERSION}"}
+#: What configurations overwrite, here or in the package: what was in both of them at first.
+_FIRST = {"SERVER": SERVER, "SERVER_SOFTWARE": SERVER_SOFTWARE}
 _SENDABLE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _STATUS = re.compile(r"[0-9]{3}(?: [\t\x20-\x7e\x80-\xff]*)?")
@@ -46,7 +46,7 @@ log = getLogger("gunicorn.http.wsgi")
 def overwritten(name: str) -> str:
     """SERVER or SERVER_SOFTWARE, whoever has set it. Raises RuntimeError: it cannot be sent."""
     value = str(globals()[name])
-    if value == _DEFAULTS[name]:
+    if value == _FIRST[name]:
         value = str(getattr(rgunicorn, name))
     if name == "SERVER" and not _SENDABLE.fullmatch(value):
         raise RuntimeError(f"{name} cannot be sent in a response: {value!r}")

@@ -32,6 +32,7 @@ class SyncWorker(Worker):
 
     _alive = True
     _nr = 0
+    _is_native = False
 
     @classmethod
     def setup(cls) -> None:
@@ -68,7 +69,12 @@ class SyncWorker(Worker):
         return getattr(self.notify, "__func__", None) is not _NOTIFY
 
     def notify(self) -> None:
-        """Nothing to do: the event loop marks each request, and an idle worker need not prove its life."""
+        """Says that the worker lives, if it is served by a `run()` of its own.
+
+        The native loop marks each request, and is not late while it has none.
+        """
+        if not self._is_native:
+            super().notify()
 
     def run(self) -> None:
         """Serves until `alive` is false."""
@@ -77,6 +83,7 @@ class SyncWorker(Worker):
         if mistake:
             self.log.error(mistake)
             sys.exit(3)
+        self._is_native = True
         _native.run_sync(self)
 
 

@@ -1,11 +1,12 @@
 //! The chunked transfer coding (RFC 9112 section 7.1) decoded in place: says which of the received bytes are body
-//! data, and never keeps any. Extensions are checked and ignored; trailers are checked like header fields.
+//! data, and never keeps any. Extensions are checked and ignored; trailers are checked like header fields, and kept.
 
 use std::ops::Range;
 
 use memchr::memchr;
 
 use super::{Refusal, Rules, admit, lines};
+use crate::proto::Span;
 use crate::proto::class;
 use crate::proto::target::digit;
 
@@ -46,7 +47,11 @@ pub struct Chunked {
     searched: usize,
     /// Where the last line of the unconsumed trailer section begins.
     line: usize,
+    trailers: Trailers,
 }
+
+/// Names and values of the fields behind a body.
+pub type Trailers = Vec<(Box<[u8]>, Box<[u8]>)>;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum State {
@@ -93,6 +98,11 @@ impl Chunked {
     /// Whether the body is complete.
     pub fn is_ended(&self) -> bool {
         self.state == State::End
+    }
+
+    /// The fields behind the body, once it is complete.
+    pub fn into_trailers(self) -> Trailers {
+        self.trailers
     }
 
     fn data(&mut self, at: usize, available: usize, left: u64) -> Step {
@@ -143,7 +153,7 @@ impl Chunked {
             let complete = lf - 1 == self.line;
             (self.searched, self.line) = (lf + 1, lf + 1);
             if complete {
-                check_trailers(&rest[..=lf], rules)?;
+                self.trailers = trailers(&rest[..=lf], rules)?;
                 (self.state, self.searched, self.line) = (State::End, 0, 0);
                 return Ok(Some(lf + 1));
             }
@@ -195,10 +205,10 @@ fn too_long(rest: &[u8]) -> Refusal {
 }
 
 /// RFC 9110 section 6.5.1. No peer is trusted with trailers.
-fn check_trailers(section: &[u8], rules: &Rules) -> Result<(), Refusal> {
-    let (mut at, mut kept) = (0, 0);
+fn trailers(section: &[u8], rules: &Rules) -> Result<Trailers, Refusal> {
+    let (mut at, mut kept) = (0, Trailers::new());
     while section[at..] != *b"\r\n" {
-        if kept >= rules.limits.fields {
+        if kept.len() >= rules.limits.fields as usize {
             return Err(Refusal::TOO_MANY_FIELDS);
         }
         let Some(raw) = lines::field_at(section, at, rules)? else { break };
@@ -207,9 +217,17 @@ fn check_trailers(section: &[u8], rules: &Rules) -> Result<(), Refusal> {
             return Err(Refusal::header_name(name));
         }
         if memchr(b'_', name).is_none() || admit::keeps(name, false, rules)? {
-            kept += 1;
+            kept.push((name.into(), joined(raw.field.value.of(section)).into()));
         }
         at = raw.next;
     }
-    Ok(())
+    Ok(kept)
+}
+
+/// A value whose lines, if it has several, are joined.
+fn joined(value: &[u8]) -> Vec<u8> {
+    let mut value = value.to_vec();
+    let length = value.len();
+    let whole = lines::join(&mut value, Span::new(0, length));
+    whole.of(&value).to_vec()
 }

@@ -20,7 +20,7 @@ mod scan;
 #[cfg(test)]
 mod tests;
 
-pub use chunked::{Chunk, Chunked, Step};
+pub use chunked::{Chunk, Chunked, Step, Trailers};
 pub use error::Refusal;
 pub use framing::Framing;
 pub use head::{Field, Head, Peer, Version};

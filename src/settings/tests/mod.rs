@@ -34,6 +34,10 @@ fn here(lookup: &dyn Fn(&str) -> Option<String>) -> Surroundings<'_> {
     }
 }
 
+fn program<'a>(settings: cli::Settings<'a>) -> cli::Program<'a> {
+    cli::Program { name: "rgunicorn", usage: "rgunicorn [OPTIONS] [APP_MODULE]", settings }
+}
+
 fn all() -> Vec<&'static Setting> {
     SETTINGS.iter().collect()
 }
@@ -45,7 +49,7 @@ fn default_with(name: &str, variable: &'static str, text: &'static str) -> Resul
 
 fn parse(line: &str) -> Result<CommandLine, End> {
     let words: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
-    cli::parse("rgunicorn", &words, &all())
+    cli::parse(program(&all()), &words)
 }
 
 fn given(line: &str, name: &str) -> Raw {
@@ -127,7 +131,7 @@ fn every_setting_has_a_section_and_a_description() {
 
 #[test]
 fn clap_accepts_the_table() {
-    cli::command("rgunicorn", &all()).debug_assert();
+    cli::command(program(&all())).debug_assert();
 }
 
 #[test]
@@ -401,7 +405,7 @@ fn positionals_after_the_first_are_ignored_unless_options_come_between() {
 fn text_with_a_space_is_no_option() {
     let parse = |words: &[&str]| {
         let words: Vec<OsString> = words.iter().map(OsString::from).collect();
-        cli::parse("rgunicorn", &words, &all())
+        cli::parse(program(&all()), &words)
             .map(|line| line.given.into_iter().map(|(_, raw)| raw).collect::<Vec<_>>())
     };
     assert_eq!(parse(&["--access-logformat", "- %(h)s", "app"]), Ok(vec![Raw::from("- %(h)s")]));
@@ -450,6 +454,7 @@ fn completions_and_the_manual_are_answers() {
     assert!(mistake("--completions tcsh").contains("'tcsh' is not bash, zsh or fish"));
     let Err(End::Answer(page)) = parse("--man") else { panic!("no page") };
     assert!(page.contains(".TH rgunicorn 1"), "{page}");
+    assert!(page.contains("completions <SHELL>"), "{page}");
     // Only as the first word: behind another it is an option that does not exist.
     assert!(mistake("app --man").contains("unrecognized arguments: --man"));
 }
@@ -466,4 +471,6 @@ fn help_and_version_are_answers() {
         }
     }
     assert!(help.contains("Slow Clients:"), "{help}");
+    assert!(help.contains("\n  --error-logfile, --log-file <FILE>\n"), "{help}");
+    assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
 }

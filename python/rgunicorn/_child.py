@@ -1,0 +1,69 @@
+"""The life of a worker process, from the fork to SystemExit."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from typing import TYPE_CHECKING, NoReturn
+
+from rgunicorn import _listening, util
+from rgunicorn.errors import AppImportError
+
+if TYPE_CHECKING:
+    from rgunicorn.arbiter import Arbiter
+    from rgunicorn.workers.base import Worker
+
+
+def live(arbiter: Arbiter, worker: Worker) -> NoReturn:
+    """Runs the worker to its end. Raises SystemExit: the statuses 3 and 4 say that it could not boot."""
+    _prepare(arbiter, worker)
+    try:
+        _boot_and_run(arbiter, worker)
+        sys.exit(0)
+    except SystemExit:
+        raise
+    except AppImportError as error:
+        arbiter.log.debug("Exception while loading the application", exc_info=True)
+        print(error, file=sys.stderr, flush=True)
+        sys.exit(arbiter.APP_LOAD_ERROR)
+    except BaseException as error:
+        arbiter.log.exception("Exception in worker process")
+        if worker.booted:
+            sys.exit(-1)
+        print(error, file=sys.stderr, flush=True)
+        sys.exit(arbiter.WORKER_BOOT_ERROR)
+    finally:
+        _leave(arbiter, worker)
+
+
+def _prepare(arbiter: Arbiter, worker: Worker) -> None:
+    # Until `init_signals`. Without a handler TTIN and TTOU would stop the process.
+    arbiter.hold_signals(ignored=(signal.SIGTTIN, signal.SIGTTOU))
+    # Blocked since the fork: the files that it was forked with may have been renamed already.
+    signal.signal(signal.SIGUSR1, lambda number, frame: arbiter.log.reopen_files())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR1])
+    worker.pid = os.getpid()
+    for listener in arbiter.superseded():
+        listener.close()
+
+
+def _boot_and_run(arbiter: Arbiter, worker: Worker) -> None:
+    util.set_process_title(f"worker [{arbiter.proc_name}]")
+    arbiter.log.info("Booting worker with pid: %s", worker.pid)
+    worker.own_sockets = _listening.open_own(arbiter.cfg, arbiter.log, arbiter.WORKER_BOOT_ERROR)
+    worker.sockets = [*worker.sockets, *worker.own_sockets]
+    arbiter.cfg.post_fork(arbiter, worker)
+    worker.init_process()
+
+
+def _leave(arbiter: Arbiter, worker: Worker) -> None:
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        # Once the interpreter takes its handlers back they would cut the `atexit` hooks short.
+        signal.signal(number, signal.SIG_IGN)
+    arbiter.log.info("Worker exiting (pid: %s)", worker.pid)
+    try:
+        arbiter.cfg.worker_exit(arbiter, worker)
+    except Exception:
+        arbiter.log.warning("Exception during worker exit:\n%s", traceback.format_exc())
