@@ -222,6 +222,22 @@ def test_a_killed_worker_takes_no_line_with_it(serve: Serve, log: Path) -> None:
         wait_for(lambda: sorted(log.read_text().splitlines()) == expected, "every line, once")
 
 
+def test_a_log_that_nobody_reads_does_not_stop_the_arbiter(serve: Serve, log: Path) -> None:
+    os.mkfifo(log)
+    reader = os.open(log, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        server = serving(serve, log, form="x" * 1000)
+        with server.connect() as connection:
+            for _ in range(100):
+                connection.request(get())
+        first = server.worker()
+        begin(server, get(target=b"/dies"))
+        wait_for(lambda: not alive(first) and server.booted(), "another worker")
+        assert server.get("/").status == 200
+    finally:
+        os.close(reader)
+
+
 def test_the_line_of_a_killed_worker_has_all_that_is_known(serve: Serve, log: Path) -> None:
     form = '%(h)s "%(r)s" %(p)s %(request_id)s "%(q)s" %(reason)s %(app_time)s "%(a)s"'
     server = serving(serve, log, form=form)

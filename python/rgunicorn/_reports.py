@@ -48,7 +48,8 @@ class Reports:
         for fd in _access.native_files(self.log) or []:
             # As the worker: what cannot be written is lost.
             with contextlib.suppress(OSError):
-                os.write(fd, lines)
+                if _access.has_room(fd):
+                    os.write(fd, lines)
 
     def report_backlog(self) -> float | None:
         """Sends how many connections wait to be accepted, if wanted; gives the seconds to the next report."""
