@@ -226,7 +226,7 @@ def test_a_log_that_nobody_reads_does_not_stop_the_arbiter(serve: Serve, log: Pa
     os.mkfifo(log)
     reader = os.open(log, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        server = serving(serve, log, form="x" * 1000)
+        server = serving(serve, log, form="x" * 4000)
         with server.connect() as connection:
             for _ in range(100):
                 connection.request(get())
