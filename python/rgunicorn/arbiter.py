@@ -7,7 +7,6 @@ nothing here forks or waits. What lasts is in attributes, under the names that h
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
 from dataclasses import dataclass
