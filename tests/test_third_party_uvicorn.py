@@ -10,6 +10,7 @@ import pytest
 
 from conftest import Serve
 from support.cases import get
+from support.load import Load
 from support.processes import stays, wait_for
 from support.server import Server
 from support.wire import Response
@@ -112,6 +113,29 @@ def test_hup_lets_a_request_finish(serve: Serve, tmp_path: Path) -> None:
         path.touch()
         assert connection.read_response().body == b'"done"'
     wait_for(lambda: old not in server.workers(), "the old worker to end")
+
+
+@pytest.mark.ours("old workers leave before the new ones can serve")
+def test_a_start_that_fails_after_hup_leaves_the_old_workers_serving(serve: Serve) -> None:
+    server = asgi(serve, "-w", "2")
+    old = set(server.workers())
+    (server.directory / "app.py").write_text(APP.replace('"BROKEN"', '"PATH"').replace('"old"', '"new"'))
+    server.kill(signal.SIGHUP)
+    server.wait_for_log("Reload failed: the new workers do not boot")
+    wait_for(lambda: set(server.workers()) == old, "the old workers alone")
+    assert server.get("/version").text == '"old"'
+    assert "RuntimeError: no database" in server.log()
+
+
+@pytest.mark.ours("old workers leave before the new ones can serve")
+def test_old_workers_serve_until_the_new_ones_have_started(serve: Serve) -> None:
+    server = asgi(serve, "-w", "1")
+    source = APP.replace('os.environ.get("STARTUP", 0)', "1.5").replace('"old"', '"new"')
+    (server.directory / "app.py").write_text(source)
+    with Load(server, "/version", clients=1) as load:
+        server.kill(signal.SIGHUP)
+        wait_for(lambda: load.answers and load.answers[-1].body == '"new"', "the new code")
+    assert max(answer.seconds for answer in load.answers) < 1
 
 
 def test_term_lets_a_request_finish(serve: Serve, tmp_path: Path) -> None:

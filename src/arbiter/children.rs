@@ -5,6 +5,10 @@ use std::time::Duration;
 
 use crate::scoreboard::{Snapshot, State};
 
+/// How long a worker may take from loading the application to its first sign of life: a start of the application that
+/// takes longer is not waited for.
+const SILENT_START: Duration = Duration::from_secs(60);
+
 /// A time: CLOCK_MONOTONIC since its origin.
 pub type Time = Duration;
 
@@ -34,13 +38,27 @@ pub struct Child {
 impl Child {
     /// A worker that was forked just now.
     pub fn new(pid: i32, age: u64, slot: usize, generation: u64, now: Time) -> Self {
-        let seen = Snapshot { state: State::Booting, retiring: false, busy_since: 0, beat: 0, requests: 0 };
+        let seen = Snapshot {
+            state: State::Booting,
+            retiring: false,
+            busy_since: 0,
+            beat: 0,
+            requests: 0,
+            loaded: 0,
+        };
         Self { pid, age, slot, generation, forked: now, seen, leaving: None, aborted: None, killed: false }
     }
 
-    /// It has loaded the application.
+    /// It serves, as far as it tells.
     pub fn booted(&self) -> bool {
         !matches!(self.seen.state, State::Booting | State::Empty)
+    }
+
+    /// When it counts as booted though it has shown no sign of life: it has loaded the application, and what a worker
+    /// class of another maker does then it need not tell.
+    pub fn settles_at(&self) -> Option<Time> {
+        let waits = self.seen.state == State::Booting && self.seen.loaded > 0;
+        waits.then(|| Time::from_nanos(self.seen.loaded) + SILENT_START)
     }
 
     /// It has had a request.

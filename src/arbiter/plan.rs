@@ -12,7 +12,7 @@ use super::backoff::{Backoff, YOUNG};
 use super::children::{Child, Children, Time};
 use super::line::{Level, Line};
 use crate::log::Reason;
-use crate::scoreboard::Snapshot;
+use crate::scoreboard::{Snapshot, State};
 use crate::sys::fork::Exit;
 use stop::Stop;
 
@@ -119,8 +119,13 @@ impl Plan {
     }
 
     /// Looks at what every worker is doing.
-    pub fn observe(&mut self, look: impl Fn(usize) -> Snapshot) {
-        self.children.iter_mut().for_each(|child| child.seen = look(child.slot));
+    pub fn observe(&mut self, look: impl Fn(usize) -> Snapshot, now: Time) {
+        for child in self.children.iter_mut() {
+            child.seen = look(child.slot);
+            if child.settles_at().is_some_and(|moment| now >= moment) {
+                child.seen.state = State::Idle;
+            }
+        }
     }
 
     /// Some worker's `timeout` is running, so that the earliest deadline is known. If none is, a worker that
@@ -339,7 +344,7 @@ fn child_deadline(child: &Child, limits: &Limits) -> Option<Time> {
         Some(aborted) => Some(aborted + ABORT_GRACE),
         None => late_at(child, timeout),
     });
-    late.into_iter().chain(stuck_at(child, limits)).min()
+    late.into_iter().chain(stuck_at(child, limits)).chain(child.settles_at()).min()
 }
 
 /// Gunicorn's line for a signal, with its name for SIGCHLD.

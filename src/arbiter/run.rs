@@ -141,7 +141,7 @@ impl<'a, 'py> Run<'a, 'py> {
             Err(error) => self.fail(error),
         }
         let board = &self.board;
-        self.plan.observe(|slot| board.snapshot(slot));
+        self.plan.observe(|slot| board.snapshot(slot), now());
     }
 
     fn take_signals(&mut self) {
@@ -311,7 +311,7 @@ impl<'a, 'py> Run<'a, 'py> {
         if unwatched {
             self.board.announce_sleep();
             let board = &self.board;
-            self.plan.observe(|slot| board.snapshot(slot));
+            self.plan.observe(|slot| board.snapshot(slot), now());
         }
         let report = match self.host.report_backlog() {
             Ok(next) => next,

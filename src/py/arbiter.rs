@@ -32,7 +32,12 @@ impl Slot {
 
 #[pymethods]
 impl Slot {
-    /// The application is loaded.
+    /// The application is loaded. The worker counts as booted with its first beat.
+    fn loaded(&self) {
+        self.inner.loaded(clock::monotonic());
+    }
+
+    /// The worker serves. For worker classes that do not beat.
     fn booted(&self) {
         self.inner.booted();
     }

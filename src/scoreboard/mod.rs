@@ -8,8 +8,8 @@
 //!
 //! ```text
 //! Empty --claim--> Booting --booted--> Idle <--begin/end--> Busy
-//!                                        `--beat--> Beating (a worker class that has its own loop,
-//!                                                             or a native one on its way to the interpreter)
+//!                     |                  `--beat--> Beating (a worker class that has its own loop,
+//!                     `--loaded, then beat---------^         or a native one on its way to the interpreter)
 //! ```
 
 use std::io;
@@ -44,6 +44,7 @@ const BEAT: usize = 2;
 const REQUESTS: usize = 3;
 const RETIRING: usize = 4;
 const LATE: usize = 5;
+const LOADED: usize = 6;
 /// The rest of the slot belongs to `request`.
 const REQUEST: usize = 8;
 
@@ -52,7 +53,7 @@ const REQUEST: usize = 8;
 pub enum State {
     /// Nobody uses the slot.
     Empty,
-    /// The worker imports the application; it cannot be late.
+    /// The worker imports the application, or has not shown a sign of life since; it cannot be late.
     Booting,
     /// The worker waits for requests.
     Idle,
@@ -83,6 +84,8 @@ pub struct Snapshot {
     pub beat: u64,
     /// Requests counted.
     pub requests: u64,
+    /// When the worker had loaded the application, 0 if it has not: CLOCK_MONOTONIC in nanoseconds.
+    pub loaded: u64,
 }
 
 /// The arbiter's view of the shared memory, and the pipe through which workers wake it.
@@ -126,6 +129,7 @@ impl Board {
             busy_since: words[BUSY_SINCE].load(Relaxed),
             beat: words[BEAT].load(Relaxed),
             requests: words[REQUESTS].load(Relaxed),
+            loaded: words[LOADED].load(Relaxed),
         }
     }
 
@@ -186,11 +190,19 @@ impl Slot {
         self.index
     }
 
-    /// The worker has loaded the application: Booting -> Idle. Wakes the arbiter, which may be waiting to let
-    /// an old worker go.
-    pub fn booted(&self) {
-        self.change(State::Idle);
+    /// The worker has loaded the application and enters its loop, which says when it serves: a native one by
+    /// `booted`, one of another maker by its first beat. `now`: CLOCK_MONOTONIC in nanoseconds.
+    pub fn loaded(&self, now: u64) {
+        self.words()[LOADED].store(now, SeqCst);
         pipe::poke(&self.board.waker);
+    }
+
+    /// The worker serves: Booting -> Idle. Wakes the arbiter, which may be waiting to let an old worker go.
+    pub fn booted(&self) {
+        if State::from_word(self.words()[STATE].load(Relaxed)) == State::Booting {
+            self.change(State::Idle);
+            pipe::poke(&self.board.waker);
+        }
     }
 
     /// The worker starts a request. `now`: CLOCK_MONOTONIC in nanoseconds. Copies at most 320 bytes; longer
@@ -246,13 +258,20 @@ impl Slot {
 
     /// The worker lives (`Worker.notify()`). `now`: CLOCK_MONOTONIC in nanoseconds. From its first beat on, a
     /// worker that is not inside `begin` and `end` has to beat at least every `timeout` seconds; within them
-    /// a beat starts the timeout anew.
+    /// a beat starts the timeout anew. Before the application is loaded a beat means nothing.
     pub fn beat(&self, now: u64) {
         let words = self.words();
         words[BEAT].store(now, Relaxed);
-        if words[STATE].load(Relaxed) == State::Idle as u64 {
-            self.change(State::Beating);
-            self.board.wake_if_asleep();
+        match State::from_word(words[STATE].load(Relaxed)) {
+            State::Idle => {
+                self.change(State::Beating);
+                self.board.wake_if_asleep();
+            }
+            State::Booting if words[LOADED].load(Relaxed) != 0 => {
+                self.change(State::Beating);
+                pipe::poke(&self.board.waker);
+            }
+            _ => {}
         }
     }
 

@@ -22,6 +22,18 @@ fn pokes(reader: &OwnedFd) -> usize {
 }
 
 #[test]
+fn a_beat_counts_once_the_application_is_loaded() {
+    let (board, reader) = board(1);
+    let slot = board.claim().unwrap();
+    slot.beat(3);
+    assert_eq!((board.snapshot(0).state, pokes(&reader)), (State::Booting, 0));
+    slot.loaded(5);
+    assert_eq!((board.snapshot(0).state, board.snapshot(0).loaded, pokes(&reader)), (State::Booting, 5, 1));
+    slot.beat(7);
+    assert_eq!((board.snapshot(0).state, pokes(&reader)), (State::Beating, 1));
+}
+
+#[test]
 fn a_slot_goes_through_its_states() {
     let (board, reader) = board(2);
     let slot = board.claim().unwrap();

@@ -26,6 +26,7 @@ pub fn run(py: Python<'_>, mut setup: Setup) -> PyResult<()> {
     reactor.watch(setup.wakeup.as_fd(), SIGNAL)?;
     reactor.watch(setup.lifeline.as_fd(), LIFELINE)?;
     let mut server = Server::new(py, &setup, names)?;
+    setup.slot.booted();
     let mut driver = Driver { setup, reactor, leaving_since: None };
     let result = driver.run(py, &mut server);
     server.close_logs(py, &mut driver.reactor);

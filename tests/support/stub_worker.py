@@ -20,6 +20,8 @@ class StubWorker(Worker):
         watched: list[socket.socket | int] = [*sockets, self.PIPE[0], self.lifeline]
         for each in watched:
             selector.register(each, selectors.EVENT_READ)
+        assert self.slot is not None
+        self.slot.booted()
         while self.alive:
             ready = [key.fileobj for key, _ in selector.select()]
             if self.lifeline in ready:

@@ -105,7 +105,7 @@ class Worker:
         self.cfg.post_worker_init(self)
         self.booted = True
         if self.slot is not None:
-            self.slot.booted()
+            self.slot.loaded()
         self.run()
 
     def load_wsgi(self) -> None:

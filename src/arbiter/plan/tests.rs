@@ -45,7 +45,7 @@ impl Scene {
 
     fn look(&mut self) {
         let board = &self.board;
-        self.plan.observe(|slot| board[&slot]);
+        self.plan.observe(|slot| board[&slot], self.now);
     }
 
     /// Carries out everything that is due. Gives what goes out to the world: signals, aborts, reload ends,
@@ -88,7 +88,14 @@ impl Scene {
     fn fork(&mut self) {
         let pid = self.next;
         self.next += 1;
-        let seen = Snapshot { state: State::Booting, retiring: false, busy_since: 0, beat: 0, requests: 0 };
+        let seen = Snapshot {
+            state: State::Booting,
+            retiring: false,
+            busy_since: 0,
+            beat: 0,
+            requests: 0,
+            loaded: 0,
+        };
         self.board.insert(pid as usize, seen);
         self.plan.forked(pid, pid as u64, pid as usize, self.now);
     }
@@ -439,6 +446,23 @@ fn a_worker_that_leaves_after_it_has_lived_is_replaced_at_once() {
         assert_eq!(scene.pids().len(), 1);
     }
     assert_eq!(scene.lines, []);
+}
+
+#[test]
+fn a_reload_waits_for_a_beat_of_workers_that_have_only_loaded_but_not_for_ever() {
+    let load = |scene: &mut Scene, pid: i32| {
+        let now = scene.now.as_nanos() as u64;
+        scene.board.get_mut(&(pid as usize)).unwrap().loaded = now;
+    };
+    let mut scene = Scene::serving(Limits { timeout: None, ..LIMITS });
+    scene.signal(SIGHUP);
+    load(&mut scene, 3);
+    load(&mut scene, 4);
+    assert_eq!(scene.settle(), []);
+    scene.set(3, State::Beating);
+    assert_eq!(scene.pass(59.0), []);
+    assert_eq!(scene.deadline(), Some(1.0));
+    assert_eq!(scene.pass(1.0), [term(1), term(2), Action::KeepReload]);
 }
 
 #[test]
