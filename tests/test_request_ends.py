@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -29,6 +29,8 @@ def app(environ, start_response):
         raise RuntimeError("it fails")
     if path == "/exits":
         sys.exit(3)
+    if path == "/waits":
+        time.sleep(0.5)
     if path == "/dies":
         os.kill(os.getpid(), signal.SIGKILL)
     if path == "/deaf":
@@ -202,6 +204,38 @@ def test_the_worker_is_killed(
     server = serving(serve, log, *flags, config=config)
     with begin(server, get(target=path.encode())):
         assert line(log) == expected
+
+
+def test_a_killed_worker_takes_no_line_with_it(serve: Serve, log: Path) -> None:
+    """Several requests are answered in one turn of its loop, and the last one kills it."""
+    server = serving(serve, log, form="%(reason)s %(U)s")
+    with ExitStack() as stack:
+        opened = [stack.enter_context(server.connect()) for _ in range(6)]
+        for connection in opened:
+            connection.request(get(target=b"/first"))
+        opened[0].send(get(target=b"/waits"))
+        wait_for(lambda: receive_queue(server.address, opened[0].socket.getsockname()) == 0, "a read")
+        for connection in opened[1:5]:
+            connection.send(get(target=b"/quick"))
+        opened[5].send(get(target=b"/dies"))
+        expected = sorted(["ok /first"] * 6 + ["ok /waits"] + ["ok /quick"] * 4 + ["killed /dies"])
+        wait_for(lambda: sorted(log.read_text().splitlines()) == expected, "every line, once")
+
+
+def test_a_log_that_nobody_reads_does_not_stop_the_arbiter(serve: Serve, log: Path) -> None:
+    os.mkfifo(log)
+    reader = os.open(log, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        server = serving(serve, log, form="x" * 4000)
+        with server.connect() as connection:
+            for _ in range(100):
+                connection.request(get())
+        first = server.worker()
+        begin(server, get(target=b"/dies"))
+        wait_for(lambda: not alive(first) and server.booted(), "another worker")
+        assert server.get("/").status == 200
+    finally:
+        os.close(reader)
 
 
 def test_the_line_of_a_killed_worker_has_all_that_is_known(serve: Serve, log: Path) -> None:

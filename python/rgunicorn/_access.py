@@ -9,6 +9,7 @@ import inspect
 import json
 import logging
 import os
+import select
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -263,9 +264,16 @@ def log_unserved(log: Any, code: int, request: Any, environ: dict[str, Any]) -> 
     _log(log, response, request or response, environ, timedelta(0))
 
 
+def has_room(fd: int) -> bool:
+    """Whether some lines can be written without a wait for whoever reads them."""
+    poll = select.poll()
+    poll.register(fd, select.POLLOUT)
+    return bool(poll.poll(0))
+
+
 def log_cut(log: Any, environ: dict[str, Any], seconds: float) -> None:
     """Logs the request that a worker was serving when it ended, in the arbiter."""
-    if not is_wanted(log):
+    if not is_wanted(log) or not all(map(has_room, native_files(log) or [])):
         return
     target = environ["RAW_URI"]
     path, _, query = target.partition("?")

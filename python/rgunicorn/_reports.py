@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,6 +42,14 @@ class Reports:
         if name:
             environ["rgunicorn.request_id"] = name
         _access.log_cut(self.log, environ, seconds)
+
+    def write_access_lines(self, lines: bytes) -> None:
+        """A worker was killed before it had written these lines of the access log: writes them for it."""
+        for fd in _access.native_files(self.log) or []:
+            # As the worker: what cannot be written is lost.
+            with contextlib.suppress(OSError):
+                if _access.has_room(fd):
+                    os.write(fd, lines)
 
     def report_backlog(self) -> float | None:
         """Sends how many connections wait to be accepted, if wanted; gives the seconds to the next report."""

@@ -97,6 +97,11 @@ impl<'a, 'py> Host<'a, 'py> {
         self.tell("abort_worker", (pid,))
     }
 
+    /// Writes lines of the access log that a worker had ready when it was killed.
+    pub fn write_access_lines(&self, lines: &[u8]) -> PyResult<()> {
+        self.tell("write_access_lines", (lines,))
+    }
+
     /// Writes the access-log line of the request that a worker was serving when it ended.
     pub fn log_cut_request(
         &self,

@@ -22,10 +22,13 @@ use std::sync::atomic::Ordering::{Relaxed, Release, SeqCst};
 use crate::sys::mmap::SharedWords;
 use crate::sys::pipe;
 
+mod bytes;
+mod lines;
 mod request;
 #[cfg(test)]
 mod tests;
 
+use lines::LINES_WORDS;
 pub use request::RequestLine;
 
 /// Words of one slot: seven cache lines of 64 bytes. The first line is the header of the shared memory.
@@ -88,6 +91,7 @@ pub struct Snapshot {
 /// The arbiter's view of the shared memory, and the pipe through which workers wake it.
 pub struct Board {
     memory: SharedWords,
+    slots: usize,
     waker: OwnedFd,
 }
 
@@ -95,18 +99,18 @@ impl Board {
     /// Room for `slots` workers at once. `waker` is the write end of a non-blocking pipe that the arbiter
     /// polls.
     pub fn new(slots: usize, waker: OwnedFd) -> io::Result<Arc<Self>> {
-        let memory = SharedWords::new(HEADER_WORDS + slots * SLOT_WORDS)?;
-        Ok(Arc::new(Self { memory, waker }))
+        let memory = SharedWords::new(HEADER_WORDS + slots * (SLOT_WORDS + LINES_WORDS))?;
+        Ok(Arc::new(Self { memory, slots, waker }))
     }
 
     /// Takes a free slot for a worker that is about to be forked; `None` if there is none. Only the arbiter
     /// claims.
     pub fn claim(self: &Arc<Self>) -> Option<Slot> {
-        let slots = (self.memory.words().len() - HEADER_WORDS) / SLOT_WORDS;
-        let index = (0..slots).find(|&index| self.snapshot(index).state == State::Empty)?;
+        let index = (0..self.slots).find(|&index| self.snapshot(index).state == State::Empty)?;
         for word in self.slot(index) {
             word.store(0, Relaxed);
         }
+        lines::store(self.lines(index), b"", 0);
         self.slot(index)[STATE].store(State::Booting as u64, SeqCst);
         Some(Slot { board: Arc::clone(self), index })
     }
@@ -148,6 +152,16 @@ impl Board {
     /// Takes the announcement back.
     pub fn withdraw_sleep(&self) {
         self.memory.words()[ASLEEP].store(0, SeqCst);
+    }
+
+    /// The lines of the access log that the worker of that slot has not written.
+    pub fn unwritten(&self, index: usize) -> Vec<u8> {
+        lines::load(self.lines(index))
+    }
+
+    fn lines(&self, index: usize) -> &[AtomicU64] {
+        let start = HEADER_WORDS + self.slots * SLOT_WORDS + index * LINES_WORDS;
+        &self.memory.words()[start..start + LINES_WORDS]
     }
 
     fn slot(&self, index: usize) -> &[AtomicU64] {
@@ -204,6 +218,12 @@ impl Slot {
     /// What the logs call the request that `begin` told of. At most 56 bytes are kept.
     pub fn name(&self, id: &[u8]) {
         request::store_name(&self.words()[REQUEST..], id);
+    }
+
+    /// Lines that the worker will write to the access log soon, or the arbiter for it: about 4 KiB of them are kept. The
+    /// first `known` bytes are those of the last call.
+    pub fn keep_lines(&self, lines: &[u8], known: usize) {
+        lines::store(self.board.lines(self.index), lines, known);
     }
 
     /// Whether the arbiter has found that the request takes too long.

@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU64, fence};
 
+use super::bytes;
+
 // Words of the request area.
 /// Odd while the worker is writing: a reader that sees it odd, or changed, has read two requests mixed up.
 const SEQUENCE: usize = 0;
@@ -65,15 +67,15 @@ pub fn store(words: &[AtomicU64], method: &[u8], target: &[u8], peer: Option<Soc
     words[SIZES].store(method.len() as u64 | kind << 8 | port << 16 | length << 32, Relaxed);
     words[PEER].store((address >> 64) as u64, Relaxed);
     words[PEER + 1].store(address as u64, Relaxed);
-    copy(&words[METHOD..TARGET], method);
-    copy(&words[TARGET..END], &target[..target.len().min(TARGET_BYTES)]);
+    bytes::store(&words[METHOD..TARGET], method);
+    bytes::store(&words[TARGET..END], &target[..target.len().min(TARGET_BYTES)]);
     words[SEQUENCE].store(sequence + 2, Release);
 }
 
 /// Writes the name of the request.
 pub fn store_name(words: &[AtomicU64], name: &[u8]) {
     let name = &name[..name.len().min((NAME_END - NAME) * 8)];
-    copy(&words[NAME..NAME_END], name);
+    bytes::store(&words[NAME..NAME_END], name);
     words[NAME_LENGTH].store(name.len() as u64, Release);
 }
 
@@ -96,32 +98,16 @@ fn decode(words: &[AtomicU64]) -> RequestLine {
     let length = (sizes >> 32) as usize;
     let high = u128::from(words[PEER].load(Relaxed));
     let low = u128::from(words[PEER + 1].load(Relaxed));
-    let mut target = bytes(&words[TARGET..END], length);
+    let mut target = bytes::load(&words[TARGET..END], length);
     if length > TARGET_BYTES {
         target.extend_from_slice(b"...");
     }
     RequestLine {
-        method: bytes(&words[METHOD..TARGET], (sizes & 0xff) as usize),
+        method: bytes::load(&words[METHOD..TARGET], (sizes & 0xff) as usize),
         target,
         peer: decode_peer(sizes >> 8 & 0xff, (sizes >> 16) as u16, high << 64 | low),
-        name: bytes(&words[NAME..NAME_END], words[NAME_LENGTH].load(Acquire) as usize),
+        name: bytes::load(&words[NAME..NAME_END], words[NAME_LENGTH].load(Acquire) as usize),
     }
-}
-
-fn copy(words: &[AtomicU64], bytes: &[u8]) {
-    let (whole, rest) = bytes.as_chunks::<8>();
-    for (word, chunk) in words.iter().zip(whole) {
-        word.store(u64::from_ne_bytes(*chunk), Relaxed);
-    }
-    if !rest.is_empty() {
-        let mut last = [0; 8];
-        last[..rest.len()].copy_from_slice(rest);
-        words[whole.len()].store(u64::from_ne_bytes(last), Relaxed);
-    }
-}
-
-fn bytes(words: &[AtomicU64], length: usize) -> Vec<u8> {
-    words.iter().flat_map(|word| word.load(Relaxed).to_ne_bytes()).take(length).collect()
 }
 
 fn escape(bytes: &[u8]) -> String {

@@ -131,3 +131,22 @@ fn reading_while_a_worker_writes_gives_one_request_or_the_other() {
     writer.join().unwrap();
     assert_eq!(board.request(index).target, "b".repeat(200).as_bytes());
 }
+
+#[test]
+fn lines_of_a_killed_worker_are_left_on_the_board() {
+    let (board, _reader) = board(2);
+    let (first, second) = (board.claim().expect("a place"), board.claim().expect("a place"));
+    let mut lines = Vec::new();
+    for number in 0..100 {
+        let known = lines.len();
+        lines.extend_from_slice(format!("{number} {}\n", "x".repeat(number % 11)).as_bytes());
+        first.keep_lines(&lines, known);
+        assert_eq!(board.unwritten(first.index()), lines);
+    }
+    assert_eq!(board.unwritten(second.index()), b"");
+    first.keep_lines(&[b'x'; 10_000], 0);
+    assert_eq!(board.unwritten(first.index()).len(), 4152);
+    board.release(first.index());
+    let again = board.claim().expect("a place");
+    assert_eq!((again.index(), board.unwritten(again.index())), (first.index(), Vec::new()));
+}

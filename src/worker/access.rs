@@ -10,6 +10,7 @@ use super::outputs::Output;
 use crate::log::access::{AccessFormat, Draft};
 use crate::log::{Conclusion, Reason, Record, RequestId, RequestIds};
 use crate::reactor::Request;
+use crate::scoreboard::Slot;
 use crate::sys;
 
 /// The access log of one worker.
@@ -29,6 +30,8 @@ enum Route {
 struct Lines {
     format: AccessFormat,
     lines: Vec<u8>,
+    /// Has a copy of `lines`, for the arbiter to write if this worker is killed.
+    slot: Slot,
     /// Looked up again when log files may have been reopened.
     outputs: Vec<Output>,
     /// The lines of responses that are still being sent, by ticket, with the end of their application.
@@ -43,7 +46,7 @@ const ENOUGH: usize = sys::file::PIPE_WHOLE;
 
 impl AccessLog {
     /// What `log` wants: lines in `format`, its own `access`, or nothing.
-    pub fn choose(log: &Bound<'_, PyAny>, format: &str) -> PyResult<Option<Self>> {
+    pub fn choose(log: &Bound<'_, PyAny>, format: &str, slot: &Slot) -> PyResult<Option<Self>> {
         let module = log.py().import("rgunicorn._access")?;
         if !module.call_method1("is_wanted", (log,))?.is_truthy()? {
             return Ok(None);
@@ -51,7 +54,9 @@ impl AccessLog {
         let compiled = AccessFormat::new(format);
         let named = compiled.as_ref().map_or(format.contains("(request_id)"), AccessFormat::uses_id);
         let route = match (compiled, outputs(log)?) {
-            (Some(format), Some(outputs)) => Route::Native(Box::new(Lines::new(format, outputs))),
+            (Some(format), Some(outputs)) => {
+                Route::Native(Box::new(Lines::new(format, outputs, slot.clone())))
+            }
             _ => Route::Python,
         };
         Ok(Some(Self { route, ids: named.then(RequestIds::random) }))
@@ -86,8 +91,9 @@ impl AccessLog {
     /// Adds the line of one request.
     pub fn add(&mut self, record: &Record<'_>) {
         if let Route::Native(lines) = &mut self.route {
+            let known = lines.lines.len();
             lines.format.write(&mut lines.lines, record);
-            lines.write_if_enough();
+            lines.added(known);
         }
     }
 
@@ -148,20 +154,24 @@ impl AccessLog {
 }
 
 impl Lines {
-    fn new(format: AccessFormat, outputs: Vec<Output>) -> Self {
-        Self { format, lines: Vec::new(), outputs, drafts: HashMap::new(), tickets: 0, news: None }
+    fn new(format: AccessFormat, outputs: Vec<Output>, slot: Slot) -> Self {
+        Self { format, lines: Vec::new(), slot, outputs, drafts: HashMap::new(), tickets: 0, news: None }
     }
 
     fn complete(&mut self, ticket: u64, reason: Reason, at: u64) {
         let Some((draft, ended)) = self.drafts.remove(&ticket) else { return };
         let conclusion = Conclusion { reason, sending: Some(at.saturating_sub(ended)) };
+        let known = self.lines.len();
         self.format.complete(&mut self.lines, &draft, conclusion);
-        self.write_if_enough();
+        self.added(known);
     }
 
-    fn write_if_enough(&mut self) {
+    /// A line stands behind the `known` bytes of others.
+    fn added(&mut self, known: usize) {
         if self.lines.len() >= ENOUGH {
             self.write();
+        } else {
+            self.slot.keep_lines(&self.lines, known);
         }
     }
 
@@ -173,7 +183,10 @@ impl Lines {
                 self.news = Some(news);
             }
         }
-        self.lines.clear();
+        if !self.lines.is_empty() {
+            self.lines.clear();
+            self.slot.keep_lines(b"", 0);
+        }
     }
 }
 

@@ -66,7 +66,7 @@ impl Server {
     /// Takes what it needs out of `setup`. `names` in the order of the reactor's listeners.
     pub fn new(py: Python<'_>, setup: &Setup, names: Vec<ListenerName>) -> PyResult<Self> {
         let log = setup.log.bind(py);
-        let access = AccessLog::choose(log, &setup.access_log_format)?;
+        let access = AccessLog::choose(log, &setup.access_log_format, &setup.slot)?;
         let mut bridge =
             Bridge::new(py, setup.application.clone_ref(py), &setup.facts, names, setup.sendfile)?;
         bridge.keep_environ = access.as_ref().is_some_and(AccessLog::uses_environ);

@@ -176,6 +176,8 @@ def test_what_they_see(life: Life) -> None:
 def test_what_they_log(life: Life) -> None:
     """As many of each line, in whatever order the processes wrote them."""
     theirs, ours = (Counter(lines(log)) for log in life.logs)
+    # Gunicorn repeats TERM at every turn of its loop; now and then a worker dies of the second one.
+    del theirs["[INFO] Worker (pid:PID) was sent SIGTERM!"]
     different = {line for line in {*theirs, *ours} if theirs[line] != ours[line]}
     allowed = {line: row for line in different for start, row in LINES.items() if line.startswith(start)}
     assert differences(theirs, ours, allowed) == []
