@@ -42,6 +42,7 @@ class BaseSocket:
         try:
             self.sock = self.set_options(sock, bound=fd is not None)
         except BaseException:
+            self.unlink()
             if fd is None:
                 sock.close()
             raise
