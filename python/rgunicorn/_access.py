@@ -45,7 +45,8 @@ _NUMBERS = {"status", "bytes", "duration", "queue_time", "app_time", "send_time"
 #: What stands for a status when the client was sent nothing.
 NO_STATUS = "000"
 
-#: The methods of `Logger` that decide what a line says, and, once it is defined, what they are.
+#: The methods of `Logger` that decide what a line says, and, once it is defined, what they are. It need
+#: not be: a logger of the user's may be something else.
 DECIDING = ("access", "atoms", "now", "_get_user")
 STOCK: dict[str, Any] = {}
 
@@ -203,7 +204,7 @@ def _is_stock(log: Any) -> bool:
     names = {*DECIDING, "atoms_wrapper_class"}
     if names & vars(log).keys() or SafeAtoms.__getitem__ is not _GETITEM:
         return False
-    if any(inspect.getattr_static(type(log), name, None) is not STOCK[name] for name in DECIDING):
+    if any(inspect.getattr_static(type(log), name, None) is not STOCK.get(name) for name in DECIDING):
         return False
     access = log.access_log
     return bool(
@@ -243,7 +244,7 @@ def _descriptor(handler: Any) -> int:
 
 def is_wanted(log: Any) -> bool:
     """Whether `access` is to be called for each request: for the log, or for what its class does with it."""
-    overridden = inspect.getattr_static(type(log), "access", None) is not STOCK["access"]
+    overridden = inspect.getattr_static(type(log), "access", None) is not STOCK.get("access")
     return bool(overridden or "access" in vars(log) or getattr(log, "access_log_enabled", True))
 
 

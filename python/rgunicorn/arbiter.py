@@ -18,7 +18,6 @@ from rgunicorn._orders import Orders
 from rgunicorn._process import Environment
 from rgunicorn._reports import Reports
 from rgunicorn.errors import HaltServer
-from rgunicorn.glogging import Logger
 
 if TYPE_CHECKING:
     from rgunicorn.workers.base import Worker
@@ -29,6 +28,7 @@ class _Before:
     """What a reload replaces, and what its failure brings back."""
 
     cfg: Any
+    log_cfg: Any
     num_workers: int
     shared: list[Any]
     listeners: list[sock.BaseSocket]
@@ -55,6 +55,8 @@ class Arbiter(Orders, Reports):
         self._stopping = False
         self._before: _Before | None = None
         self.log: Any = None
+        #: The configuration by which the log was set up: not the one in force if that one's is bad.
+        self._log_cfg: Any = None
         self.LISTENERS: list[sock.BaseSocket] = []
         self.WORKERS: dict[int, Worker] = {}
         self.worker_age = 0
@@ -79,7 +81,7 @@ class Arbiter(Orders, Reports):
         """Takes everything that depends on the configuration from `app.cfg`."""
         self.app = app
         self.cfg = app.cfg
-        self._set_up_log()
+        self._set_up_log(self.cfg)
         self.worker_class = self.cfg.worker_class
         self._listen_at()
         self.num_workers = self.cfg.workers
@@ -116,7 +118,7 @@ class Arbiter(Orders, Reports):
     def start(self) -> None:
         """Opens the listeners."""
         self.log.info("Starting rgunicorn %s", rgunicorn.VERSION)
-        if getattr(self.cfg, "workers_sum", None):
+        if self.cfg.workers_sum:
             self.log.info(self.cfg.workers_sum)
         self.pid = os.getpid()
         self.hold_signals(ignored=self.SIGNALS)
@@ -153,8 +155,7 @@ class Arbiter(Orders, Reports):
 
     def limits(self) -> tuple[int, int, int, bool]:
         """Number of workers, `timeout` and `graceful_timeout` in seconds, and whether SIGWINCH is obeyed."""
-        daemon = bool(getattr(self.cfg, "daemon", False))
-        return self.num_workers, self.timeout, self.cfg.graceful_timeout, daemon
+        return self.num_workers, self.timeout, self.cfg.graceful_timeout, self.cfg.daemon
 
     def new_worker(self, slot: _native.Slot, lifeline: int) -> Worker:
         """Makes the object of a worker that is about to be forked."""
@@ -224,7 +225,7 @@ class Arbiter(Orders, Reports):
 
     def read_again(self) -> bool:
         """Reads the configuration again. If it is bad everything stays as it was, and the result is False."""
-        before = _Before(self.cfg, self.num_workers, self._shared, self.LISTENERS)
+        before = _Before(self.cfg, self._log_cfg, self.num_workers, self._shared, self.LISTENERS)
         self._notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
         try:
             self._environment.restore()
@@ -268,7 +269,8 @@ class Arbiter(Orders, Reports):
         self.LISTENERS = before.listeners
         self._environment.restore()
         self.app.cfg = self.cfg = before.cfg
-        _logconfig.reload(self.log, self.cfg)
+        if self._log_cfg is not before.log_cfg:
+            self._set_up_log(before.log_cfg)
         self.worker_class = self.cfg.worker_class
         self._listen_at()
         self.timeout = self.cfg.timeout
@@ -322,8 +324,9 @@ class Arbiter(Orders, Reports):
     def _listening_at(self) -> str:
         return ",".join(str(listener) for listener in self.LISTENERS)
 
-    def _set_up_log(self) -> None:
+    def _set_up_log(self, cfg: Any) -> None:
         if self.log is None:
-            self.log = getattr(self.cfg, "logger_class", Logger)(self.cfg)
-        else:
-            _logconfig.reload(self.log, self.cfg)
+            self.log = cfg.logger_class(cfg)
+        elif not _logconfig.reload(self.log, cfg):
+            return
+        self._log_cfg = cfg
