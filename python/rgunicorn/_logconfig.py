@@ -37,6 +37,12 @@ CONFIG_DEFAULTS: dict[str, Any] = {
 }
 
 
+def loggers() -> list[logging.Logger]:
+    """Every logger of the process, the root logger first."""
+    names = list(logging.root.manager.loggerDict)
+    return [logging.root, *map(logging.getLogger, names)]
+
+
 def apply(cfg: Any) -> None:
     """Configures logging as the settings say: the dictionary before the JSON file before the INI file.
 
@@ -127,8 +133,7 @@ class _Snapshot:
 
     @classmethod
     def of_all(cls) -> list[_Snapshot]:
-        names = list(logging.root.manager.loggerDict)
-        return [cls.of(logger) for logger in (logging.root, *map(logging.getLogger, names))]
+        return [cls.of(logger) for logger in loggers()]
 
     @classmethod
     def of(cls, logger: logging.Logger) -> _Snapshot:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import fcntl
 import logging
 import os
 import stat
@@ -20,9 +19,10 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import IO, Any, ClassVar, TextIO
 
-from rgunicorn import _access, _logconfig, _syslog
+from rgunicorn import _access, _logconfig, _syslog, util
 from rgunicorn._access import SafeAtoms as SafeAtoms
 from rgunicorn._logconfig import CONFIG_DEFAULTS as CONFIG_DEFAULTS
+from rgunicorn._logconfig import loggers as loggers
 from rgunicorn._syslog import SYSLOG_FACILITIES as SYSLOG_FACILITIES
 from rgunicorn._syslog import parse_syslog_address as parse_syslog_address
 
@@ -204,8 +204,7 @@ class Logger:
             handler.acquire()
             try:
                 if handler.stream is not None:
-                    fd = handler.stream.fileno()
-                    fcntl.fcntl(fd, fcntl.F_SETFD, fcntl.fcntl(fd, fcntl.F_GETFD) | fcntl.FD_CLOEXEC)
+                    util.close_on_exec(handler.stream)
             finally:
                 handler.release()
 
@@ -293,12 +292,6 @@ def _reopen(handler: logging.FileHandler) -> None:
                 old.close()
     finally:
         handler.release()
-
-
-def loggers() -> list[logging.Logger]:
-    """Every logger of the process, the root logger first."""
-    names = list(logging.root.manager.loggerDict)
-    return [logging.root, *(logging.getLogger(name) for name in names)]
 
 
 def _file_handlers() -> list[logging.FileHandler]:
