@@ -20,6 +20,8 @@ from rgunicorn._reports import Reports
 from rgunicorn.errors import HaltServer
 
 if TYPE_CHECKING:
+    from rgunicorn.app.base import BaseApplication
+    from rgunicorn.config import Config
     from rgunicorn.workers.base import Worker
 
 
@@ -27,10 +29,10 @@ if TYPE_CHECKING:
 class _Before:
     """What a reload replaces, and what its failure brings back."""
 
-    cfg: Any
-    log_cfg: Any
+    cfg: Config
+    log_cfg: Config | None
     num_workers: int
-    shared: list[Any]
+    shared: list[util.Address]
     listeners: list[sock.BaseSocket]
 
 
@@ -46,7 +48,7 @@ class Arbiter(Orders, Reports):
     #: Exit status when the application could not be found.
     APP_LOAD_ERROR = 4
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: BaseApplication) -> None:
         super().__init__()
         _alias.install()
         os.environ["SERVER_SOFTWARE"] = rgunicorn.SERVER_SOFTWARE
@@ -54,9 +56,8 @@ class Arbiter(Orders, Reports):
         self._environment = Environment()
         self._stopping = False
         self._before: _Before | None = None
-        self.log: Any = None
         #: The configuration by which the log was set up: not the one in force if that one's is bad.
-        self._log_cfg: Any = None
+        self._log_cfg: Config | None = None
         self.LISTENERS: list[sock.BaseSocket] = []
         self.WORKERS: dict[int, Worker] = {}
         self.worker_age = 0
@@ -77,7 +78,7 @@ class Arbiter(Orders, Reports):
             0: sys.executable,
         }
 
-    def setup(self, app: Any) -> None:
+    def setup(self, app: BaseApplication) -> None:
         """Takes everything that depends on the configuration from `app.cfg`."""
         self.app = app
         self.cfg = app.cfg
@@ -269,7 +270,7 @@ class Arbiter(Orders, Reports):
         self.LISTENERS = before.listeners
         self._environment.restore()
         self.app.cfg = self.cfg = before.cfg
-        if self._log_cfg is not before.log_cfg:
+        if before.log_cfg is not None and before.log_cfg is not self._log_cfg:
             self._set_up_log(before.log_cfg)
         self.worker_class = self.cfg.worker_class
         self._listen_at()
@@ -324,8 +325,8 @@ class Arbiter(Orders, Reports):
     def _listening_at(self) -> str:
         return ",".join(str(listener) for listener in self.LISTENERS)
 
-    def _set_up_log(self, cfg: Any) -> None:
-        if self.log is None:
+    def _set_up_log(self, cfg: Config) -> None:
+        if self._log_cfg is None:
             self.log = cfg.logger_class(cfg)
         elif not _logconfig.reload(self.log, cfg):
             return

@@ -17,7 +17,7 @@ import time
 import traceback
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import IO, Any, ClassVar, TextIO
+from typing import IO, TYPE_CHECKING, Any, ClassVar, TextIO
 
 from rgunicorn import _access, _logconfig, _syslog, util
 from rgunicorn._access import SafeAtoms as SafeAtoms
@@ -25,6 +25,9 @@ from rgunicorn._logconfig import CONFIG_DEFAULTS as CONFIG_DEFAULTS
 from rgunicorn._logconfig import loggers as loggers
 from rgunicorn._syslog import SYSLOG_FACILITIES as SYSLOG_FACILITIES
 from rgunicorn._syslog import parse_syslog_address as parse_syslog_address
+
+if TYPE_CHECKING:
+    from rgunicorn.config import Config
 
 
 class Logger:
@@ -47,7 +50,7 @@ class Logger:
     #: Makes of `atoms` what a line is formatted with.
     atoms_wrapper_class: type = SafeAtoms
 
-    def __init__(self, cfg: Any) -> None:
+    def __init__(self, cfg: Config) -> None:
         self.error_log = logging.getLogger("gunicorn.error")
         self.error_log.propagate = False
         self.access_log = logging.getLogger("gunicorn.access")
@@ -59,7 +62,7 @@ class Logger:
         self.cfg = cfg
         self.setup(cfg)
 
-    def setup(self, cfg: Any) -> None:
+    def setup(self, cfg: Config) -> None:
         """Sets levels and handlers from the configuration.
 
         RuntimeError: a file cannot be written, or the configuration of logging is bad.
@@ -247,7 +250,7 @@ class Logger:
             with contextlib.suppress(OSError):
                 os.fchown(fd, uid, gid)
 
-    def _set_syslog_handler(self, log: logging.Logger, cfg: Any, fmt: str, name: str) -> None:
+    def _set_syslog_handler(self, log: logging.Logger, cfg: Config, fmt: str, name: str) -> None:
         """Sends a logger's records to syslog, besides wherever they go already."""
         prefix = cfg.syslog_prefix or cfg.proc_name.replace(":", ".")
         _give(log, _syslog.make_handler(cfg), logging.Formatter(f"gunicorn.{prefix}.{name}: {fmt}"))
