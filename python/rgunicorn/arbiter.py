@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import rgunicorn
-from rgunicorn import _alias, _child, _listening, _logconfig, _native, pidfile, sock, systemd, util
-from rgunicorn._orders import Orders
+from rgunicorn import _alias, _native, pidfile, sock, systemd, util
+from rgunicorn._arbiter import child, listening
+from rgunicorn._arbiter.orders import Orders
+from rgunicorn._arbiter.reports import Reports
+from rgunicorn._logs import config as log_config
 from rgunicorn._process import Environment
-from rgunicorn._reports import Reports
 from rgunicorn.errors import HaltServer
 
 if TYPE_CHECKING:
@@ -128,7 +130,7 @@ class Arbiter(Orders, Reports):
             util.set_process_title(f"master [{self.proc_name}]")
             self.cfg.on_starting(self)
             self.init_signals()
-            self.LISTENERS, self.systemd = _listening.open_shared(self.cfg, self.log)
+            self.LISTENERS, self.systemd = listening.open_shared(self.cfg, self.log)
             self.log.debug("Arbiter booted")
             self.log.info("Listening at: %s (%s)", self._listening_at(), self.pid)
             self.log.info("Using worker: %s", self.cfg.worker_class_str)
@@ -194,7 +196,7 @@ class Arbiter(Orders, Reports):
     def child_main(self, worker: Worker) -> NoReturn:
         """The life of a worker process, from the fork to SystemExit."""
         self.set_waker(-1)
-        _child.live(self, worker)
+        child.live(self, worker)
 
     def failed(self, error: BaseException) -> tuple[int, str | None, bool]:
         """Something that the loop asked for has raised: gives the status to end with, the reason, and whether
@@ -305,7 +307,7 @@ class Arbiter(Orders, Reports):
     def _listen_at(self) -> None:
         self.address = self.cfg.address
         #: Those of them at which the arbiter listens for all workers.
-        self._shared = _listening.shared_addresses(self.cfg)
+        self._shared = listening.shared_addresses(self.cfg)
 
     def _notify(self, state: str) -> None:
         systemd.sd_notify(state, self.log)
@@ -328,6 +330,6 @@ class Arbiter(Orders, Reports):
     def _set_up_log(self, cfg: Config) -> None:
         if self._log_cfg is None:
             self.log = cfg.logger_class(cfg)
-        elif not _logconfig.reload(self.log, cfg):
+        elif not log_config.reload(self.log, cfg):
             return
         self._log_cfg = cfg

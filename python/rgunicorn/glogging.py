@@ -1,7 +1,7 @@
 """The error log and the access log: the standard library's loggers `gunicorn.error` and `gunicorn.access`.
 
 Lines of the access log are formatted in Rust, and written straight into the files, as long as nobody could
-tell the difference: see `rgunicorn._access`.
+tell the difference: see `rgunicorn._logs.access`.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import IO, TYPE_CHECKING, Any, ClassVar, TextIO
 
-from rgunicorn import _access, _logconfig, _syslog, util
-from rgunicorn._access import SafeAtoms as SafeAtoms
-from rgunicorn._logconfig import CONFIG_DEFAULTS as CONFIG_DEFAULTS
-from rgunicorn._logconfig import loggers as loggers
-from rgunicorn._syslog import SYSLOG_FACILITIES as SYSLOG_FACILITIES
-from rgunicorn._syslog import parse_syslog_address as parse_syslog_address
+from rgunicorn import util
+from rgunicorn._logs import access, config, syslog
+from rgunicorn._logs.access import SafeAtoms as SafeAtoms
+from rgunicorn._logs.config import CONFIG_DEFAULTS as CONFIG_DEFAULTS
+from rgunicorn._logs.config import loggers as loggers
+from rgunicorn._logs.syslog import SYSLOG_FACILITIES as SYSLOG_FACILITIES
+from rgunicorn._logs.syslog import parse_syslog_address as parse_syslog_address
 
 if TYPE_CHECKING:
     from rgunicorn.config import Config
@@ -83,7 +84,7 @@ class Logger:
             self._set_syslog_handler(self.error_log, cfg, self.syslog_fmt, "error")
             if not cfg.disable_redirect_access_to_syslog:
                 self._set_syslog_handler(self.access_log, cfg, self.syslog_fmt, "access")
-        _logconfig.apply(cfg)
+        config.apply(cfg)
         for handler in replaced:
             handler.close()
 
@@ -149,7 +150,7 @@ class Logger:
 
         `resp` has `status`, `headers` and `sent`; `req` has `headers`, or is their list.
         """
-        return _access.atoms(self, resp, req, environ, request_time)
+        return access.atoms(self, resp, req, environ, request_time)
 
     def access(self, resp: Any, req: Any, environ: Mapping[str, Any], request_time: timedelta) -> None:
         """Logs a request. The record's message is the format, its arguments are the atoms: a dict."""
@@ -158,7 +159,7 @@ class Logger:
         try:
             atoms = self.atoms(resp, req, environ, request_time)
             wrapped = self.atoms_wrapper_class(atoms)
-            self.access_log.info(_access.line_format(self.cfg, atoms, wrapped), wrapped)
+            self.access_log.info(access.line_format(self.cfg, atoms, wrapped), wrapped)
         except Exception:
             self.error(traceback.format_exc())
 
@@ -253,7 +254,7 @@ class Logger:
     def _set_syslog_handler(self, log: logging.Logger, cfg: Config, fmt: str, name: str) -> None:
         """Sends a logger's records to syslog, besides wherever they go already."""
         prefix = cfg.syslog_prefix or cfg.proc_name.replace(":", ".")
-        _give(log, _syslog.make_handler(cfg), logging.Formatter(f"gunicorn.{prefix}.{name}: {fmt}"))
+        _give(log, syslog.make_handler(cfg), logging.Formatter(f"gunicorn.{prefix}.{name}: {fmt}"))
 
     def _capture_output(self, path: str) -> None:
         """Makes the error log's file standard output and standard error."""
@@ -303,4 +304,4 @@ def _file_handlers() -> list[logging.FileHandler]:
 
 
 #: The methods that decide what an access line says, as they are before anybody patches them.
-_access.STOCK.update({name: vars(Logger)[name] for name in _access.DECIDING})
+access.STOCK.update({name: vars(Logger)[name] for name in access.DECIDING})

@@ -14,7 +14,7 @@ from types import FrameType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rgunicorn import _native, reloader, util
-from rgunicorn._refusals import refusal
+from rgunicorn.http._refusals import refusal
 from rgunicorn.http.wsgi import error_environ
 from rgunicorn.workers.workertmp import WorkerTmp
 

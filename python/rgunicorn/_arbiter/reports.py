@@ -6,7 +6,7 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
-from rgunicorn import _access
+from rgunicorn._logs import access
 
 if TYPE_CHECKING:
     from rgunicorn.config import Config
@@ -46,14 +46,14 @@ class Reports:
         }
         if name:
             environ["rgunicorn.request_id"] = name
-        _access.log_cut(self.log, environ, seconds)
+        access.log_cut(self.log, environ, seconds)
 
     def write_access_lines(self, lines: bytes) -> None:
         """A worker was killed before it had written these lines of the access log: writes them for it."""
-        for fd in _access.native_files(self.log) or []:
+        for fd in access.native_files(self.log) or []:
             # As the worker: what cannot be written is lost.
             with contextlib.suppress(OSError):
-                if _access.has_room(fd):
+                if access.has_room(fd):
                     os.write(fd, lines)
 
     def report_backlog(self) -> float | None:
