@@ -20,7 +20,7 @@ from support.cases import get
 from support.command import Project
 from support.processes import wait_for
 from support.server import IS_GUNICORN, Server
-from support.wire import Connection
+from support.wire import Address, Connection
 
 #: Opens sockets, from descriptor 3 on, and becomes the command. Arguments: what LISTEN_PID says (`own`, or a
 #: number, or `none`), the number of addresses, the addresses, the command.
@@ -363,3 +363,55 @@ def test_nobody_at_the_other_end_is_no_error(serve: Serve, tmp_path: Path) -> No
     server = serve("views:app", "--log-level", "debug", env={"NOTIFY_SOCKET": str(tmp_path / "none")})
     server.wait_for_log(r"\[DEBUG\] Exception while invoking sd_notify\(\)$")
     hello(server)
+
+
+# A reload to other addresses
+
+
+def refused(address: Address) -> bool:
+    """Whether nobody listens there."""
+    try:
+        Connection(address).close()
+    except OSError:
+        return True
+    return False
+
+
+@pytest.mark.ours("the first workers would serve the old address until they end")
+def test_an_address_that_a_reload_gives_up_is_closed_everywhere(serve: Serve, tmp_path: Path) -> None:
+    server = serve("views:app", binds=[], config="bind = '127.0.0.1:0'\n")
+    old = server.address
+    (server.directory / "gunicorn.conf.py").write_text(f"bind = 'unix:{tmp_path}/socket'\n")
+    server.kill(signal.SIGHUP)
+    # New workers are forked while the arbiter still has it.
+    wait_for(lambda: refused(old), "the end of the old address")
+    server.addresses = [f"{tmp_path}/socket"]
+    assert server.get("/hello").status == 200
+
+
+SLOW_START = """
+import os, time
+while os.path.exists("../hold"):
+    time.sleep(0.01)
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Length", "2")])
+    return [b"ok"]
+"""
+
+
+@pytest.mark.ours("it does not wait for the workers of a reload")
+def test_addresses_of_reloads_that_overtake_each_other_are_closed(serve: Serve, tmp_path: Path) -> None:
+    server = serve(source=SLOW_START, binds=[], config="bind = '127.0.0.1:0'\n")
+    opened = len(processes.sockets(server.pid))
+    (server.home / "hold").touch()
+    for number in range(3):
+        path = tmp_path / str(number)
+        (server.directory / "gunicorn.conf.py").write_text(f"bind = 'unix:{path}'\n")
+        server.kill(signal.SIGHUP)
+        server.wait_for_log(f"Listening at: unix:{path}$")
+    (server.home / "hold").unlink()
+    wait_for(lambda: refused(server.address), "the end of the first address")
+    server.addresses = [str(path)]
+    assert server.get("/").body == b"ok"
+    wait_for(lambda: len(processes.sockets(server.pid)) == opened, "the end of those in between")
+    assert [path.name for path in tmp_path.iterdir()] == ["2"]

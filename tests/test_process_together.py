@@ -112,3 +112,17 @@ def test_worker_tmp_dir_is_accepted_and_not_needed(serve: Serve) -> None:
     server = serve("app:app", "--worker-tmp-dir", "/nonexistent", source=APP)
     assert server.get("/").status == 200
     assert not [name for name in processes.descriptors(server.worker()) if "deleted" in name]
+
+
+@pytest.mark.ours("a hook that raises ends it")
+def test_variables_of_a_reload_that_fails_reach_no_worker(serve: Serve) -> None:
+    server = serve(source=APP, config="raw_env = ['OTHER=1']\n")
+    (server.directory / "gunicorn.conf.py").write_text(
+        "raw_env = ['SHOP=new']\ndef on_reload(server): raise ValueError('not now')\n"
+    )
+    server.kill(signal.SIGHUP)
+    server.wait_for_log("ValueError: not now")
+    first = server.worker()
+    os.kill(first, signal.SIGKILL)
+    wait_for(lambda: [pid for pid in server.booted() if pid != first], "another worker")
+    assert seen(server)[:2] == ((None, os.getuid()), None)
