@@ -206,6 +206,21 @@ def test_the_worker_is_killed(
         assert line(log) == expected
 
 
+@pytest.mark.parametrize("config", ["", OWN_LOGGER], ids=["native", "python"])
+def test_a_worker_that_is_killed_in_the_hook_behind_a_request_has_one_line(
+    serve: Serve, log: Path, config: str
+) -> None:
+    hook = "import os\ndef post_request(worker, req):\n    if req.path == '/last':\n        os.kill(os.getpid(), 9)\n"
+    server = serving(serve, log, form="%(reason)s %(U)s", config=config + hook)
+    with server.connect() as connection:
+        connection.request(get(target=b"/first"))
+        connection.request(get(target=b"/last"))
+        connection.assert_closed()
+    server.get("/next")
+    server.stop()
+    assert log.read_text().splitlines() == ["ok /first", "ok /last", "ok /next"]
+
+
 def test_a_killed_worker_takes_no_line_with_it(serve: Serve, log: Path) -> None:
     """Several requests are answered in one turn of its loop, and the last one kills it."""
     server = serving(serve, log, form="%(reason)s %(U)s")

@@ -220,13 +220,14 @@ impl<'a, 'py> Run<'a, 'py> {
             }
             Action::Reaped { pid, slot, why } => {
                 let cut = self.board.snapshot(slot);
+                let logged = self.board.is_logged(slot);
                 let request = self.board.request(slot);
                 let unwritten = self.board.unwritten(slot);
                 self.board.release(slot);
                 if !unwritten.is_empty() {
                     self.host.write_access_lines(&unwritten)?;
                 }
-                if cut.state == State::Busy {
+                if cut.state == State::Busy && !logged {
                     let took = now().saturating_sub(Time::from_nanos(cut.busy_since));
                     self.host.log_cut_request(pid, &request, took, why)?;
                 }

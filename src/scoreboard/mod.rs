@@ -45,6 +45,7 @@ const REQUESTS: usize = 3;
 const RETIRING: usize = 4;
 const LATE: usize = 5;
 const LOADED: usize = 6;
+const LOGGED: usize = 7;
 /// The rest of the slot belongs to `request`.
 const REQUEST: usize = 8;
 
@@ -138,6 +139,11 @@ impl Board {
         request::load(&self.slot(index)[REQUEST..])
     }
 
+    /// Whether the request that the worker of that slot started last has its line in the access log.
+    pub fn is_logged(&self, index: usize) -> bool {
+        self.slot(index)[LOGGED].load(Relaxed) != 0
+    }
+
     /// The worker of that slot is about to be told that its request takes too long.
     pub fn mark_late(&self, index: usize) {
         self.slot(index)[LATE].store(1, SeqCst);
@@ -211,11 +217,12 @@ impl Slot {
         let words = self.words();
         request::store(&words[REQUEST..], method, target, peer);
         words[BUSY_SINCE].store(now, Relaxed);
+        words[LOGGED].store(0, Relaxed);
         self.change(State::Busy);
         self.board.wake_if_asleep();
     }
 
-    /// What the logs call the request that `begin` told of. At most 56 bytes are kept.
+    /// What the logs call the request that `begin` is about to tell of. At most 56 bytes are kept.
     pub fn name(&self, id: &[u8]) {
         request::store_name(&self.words()[REQUEST..], id);
     }
@@ -224,6 +231,11 @@ impl Slot {
     /// first `known` bytes are those of the last call.
     pub fn keep_lines(&self, lines: &[u8], known: usize) {
         lines::store(self.board.lines(self.index), lines, known);
+    }
+
+    /// The request that `begin` told of has its line in the access log: it needs none if the worker ends before `end`.
+    pub fn logged(&self) {
+        self.words()[LOGGED].store(1, Relaxed);
     }
 
     /// Whether the arbiter has found that the request takes too long.

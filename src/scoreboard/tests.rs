@@ -41,9 +41,13 @@ fn a_slot_goes_through_its_states() {
     assert_eq!(state(), State::Booting);
     slot.booted();
     assert_eq!((state(), pokes(&reader)), (State::Idle, 1));
+    slot.logged();
     slot.begin(b"GET", b"/", None, 7);
     assert_eq!((state(), board.snapshot(slot.index()).busy_since), (State::Busy, 7));
+    assert!(!board.is_logged(slot.index()));
     slot.count();
+    slot.logged();
+    assert!(board.is_logged(slot.index()));
     slot.end();
     assert_eq!((state(), board.snapshot(slot.index()).requests), (State::Idle, 1));
     assert_eq!(slot.counted(), 1);

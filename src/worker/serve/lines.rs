@@ -58,8 +58,13 @@ impl Server {
         let conclusion = self.conclusion(py, served);
         let Some(access) = &mut self.access else { return Mood::Fine };
         if access.is_python() {
-            let result = self.tell_logger(py, told, took, conclusion, passage);
-            return result.map_or_else(|error| self.logger_failed(py, error), |()| Mood::Fine);
+            return match self.tell_logger(py, told, took, conclusion, passage) {
+                Ok(()) => {
+                    self.slot.logged();
+                    Mood::Fine
+                }
+                Err(error) => self.logger_failed(py, error),
+            };
         }
         let environ = told.environ.as_ref().map(|environ| environ.bind(py));
         let address = environ.and_then(|environ| client_address(environ));
@@ -81,6 +86,7 @@ impl Server {
         };
         if conclusion.is_some() {
             access.add(&record);
+            self.slot.logged();
         } else if let Some(ticket) = access.keep(&record, ended) {
             served.exchange.follow(ticket);
         }
