@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import select
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -195,6 +196,29 @@ def test_logs_that_take_nothing_stop_nothing(serve: Serve, tmp_path: Path, kind:
     server.wait_for_log(f"Cannot write the access log, lines are lost: {reason}")
     server.kill(signal.SIGUSR1)
     assert server.get("/").status == 201
+
+
+def test_a_line_that_was_cut_by_a_full_disk_stays_alone(serve: Serve, log: Path) -> None:
+    # The limit is one for the error log too, which is to stay below.
+    earlier = f"{'x' * 100_000}\n"
+    log.write_text(earlier)
+    server = logging(serve, log, "--access-logformat", "%(U)s end")
+    unlimited = resource.prlimit(server.worker(), resource.RLIMIT_FSIZE)
+
+    def limit(size: int) -> None:
+        resource.prlimit(server.worker(), resource.RLIMIT_FSIZE, (size, unlimited[1]))
+
+    server.get("/one")
+    lines(log, 2)
+    limit(len(earlier + "/one end\n/tw"))
+    server.get("/two")
+    server.wait_for_log("Cannot write the access log, lines are lost: File too large")
+    server.get("/three")
+    assert server.get("/fails").status == 500
+    server.wait_for_log("it fails")
+    limit(unlimited[0])
+    server.get("/four")
+    assert lines(log, 4)[1:] == ["/one end", "/tw", "/four end"]
 
 
 @pytest.mark.ours("what the application writes to wsgi.errors fails")
