@@ -85,7 +85,7 @@ impl Server {
             variable: &|name| environ_variable(environ?, name),
         };
         if conclusion.is_some() {
-            access.add(&record);
+            access.add(py, &record);
             self.slot.logged();
         } else if let Some(ticket) = access.keep(&record, ended) {
             served.exchange.follow(ticket);
@@ -197,7 +197,7 @@ impl Server {
             }
             Notice::Sent { ticket, delivery, at } => {
                 if let Some(access) = &mut self.access {
-                    access.complete(ticket, reason_of_delivery(delivery), at);
+                    access.complete(py, ticket, reason_of_delivery(delivery), at);
                 }
             }
             Notice::Closed { .. } | Notice::Silent { .. } | Notice::Exhausted(_) | Notice::Unstored(_) => {}
@@ -221,7 +221,7 @@ impl Server {
             }
         } else {
             let record = Record::unserved(request, peer, code, reason, self.process);
-            access.add(&Record { id: id.as_ref(), ..record });
+            access.add(py, &Record { id: id.as_ref(), ..record });
         }
     }
 
@@ -256,7 +256,7 @@ impl Server {
     pub fn write_logs(&mut self, py: Python<'_>) -> Option<Duration> {
         const AGAIN: Duration = Duration::from_millis(50);
         let access = self.access.as_mut()?;
-        let waits = access.write();
+        let waits = access.write(py);
         if let Some(news) = access.news() {
             self.journal.access_log(py, &news);
         }
@@ -279,7 +279,7 @@ impl Server {
             self.log_notice(py, notice);
         }
         if let Some(access) = &mut self.access {
-            access.finish();
+            access.finish(py);
         }
     }
 }
