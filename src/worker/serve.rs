@@ -89,9 +89,11 @@ impl Server {
     /// Serves one request and gives its connection back to the reactor.
     pub fn serve(&mut self, py: Python<'_>, reactor: &mut Reactor, exchange: Exchange) -> Mood {
         let started = reactor.now();
+        // Before the request is on the scoreboard: there its name must not be that of another.
+        let id = self.name(&exchange);
         self.slot.begin(exchange.method(), exchange.target(), exchange.peer(), started);
         let queue = started.saturating_sub(reactor.polled_at());
-        let mut passage = Passage { queue, started, id: self.name(&exchange) };
+        let mut passage = Passage { queue, started, id };
         if self.hooks.pre_request.is_none() {
             self.journal.request(py, &exchange);
         }
