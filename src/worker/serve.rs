@@ -88,7 +88,11 @@ impl Server {
 
     /// Serves one request and gives its connection back to the reactor.
     pub fn serve(&mut self, py: Python<'_>, reactor: &mut Reactor, exchange: Exchange) -> Mood {
-        let started = reactor.now();
+        let started = match self.hooks.post_request {
+            // The reactor's clock is that of the previous request's end, before its hook.
+            Some(_) => clock::monotonic(),
+            None => reactor.now(),
+        };
         // Before the request is on the scoreboard: there its name must not be that of another.
         let id = self.name(&exchange);
         self.slot.begin(exchange.method(), exchange.target(), exchange.peer(), started);
