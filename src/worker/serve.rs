@@ -93,16 +93,15 @@ impl Server {
             Some(_) => clock::monotonic(),
             None => reactor.now(),
         };
-        // Before the request is on the scoreboard: there its name must not be that of another.
-        let id = self.name(&exchange);
-        self.slot.begin(exchange.method(), exchange.target(), exchange.peer(), started);
         let queue = started.saturating_sub(reactor.polled_at());
-        let mut passage = Passage { queue, started, id };
+        // Named before it is on the scoreboard: there its name must not be that of another.
+        let mut passage = Passage { queue, started, id: self.name(&exchange) };
+        self.slot.begin(exchange.method(), exchange.target(), exchange.peer(), started);
         if self.hooks.pre_request.is_none() {
             self.journal.request(py, &exchange);
         }
         let opened = self.bridge.open(py, exchange);
-        self.show_name(py, passage.id.as_ref(), &opened);
+        self.show_name(py, passage.id.as_deref(), &opened);
         let ready = self.call_first_hook(py, &opened);
         if self.hooks.pre_request.is_some() {
             // Gunicorn does not count the time of the hook.

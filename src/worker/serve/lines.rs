@@ -21,14 +21,14 @@ pub(super) struct Passage {
     pub queue: u64,
     /// When it started.
     pub started: u64,
-    /// Its name, if the log wants one.
-    pub id: Option<RequestId>,
+    /// Its name, if the log wants one. Boxed because usually there is none, and it is large.
+    pub id: Option<Box<RequestId>>,
 }
 
 impl Server {
     /// Names a request, on the scoreboard too.
-    pub(super) fn name(&mut self, exchange: &Exchange) -> Option<RequestId> {
-        let id = self.access.as_mut()?.name(&exchange.request)?;
+    pub(super) fn name(&mut self, exchange: &Exchange) -> Option<Box<RequestId>> {
+        let id = Box::new(self.access.as_mut()?.name(&exchange.request)?);
         self.slot.name(id.as_str().as_bytes());
         Some(id)
     }
@@ -79,7 +79,7 @@ impl Server {
             queue: Some(passage.queue),
             application: Some(took),
             conclusion,
-            id: passage.id.as_ref(),
+            id: passage.id.as_deref(),
             process: self.process,
             response_header: &|name| bridge.response_field(name.as_bytes()),
             variable: &|name| environ_variable(environ?, name),
