@@ -221,6 +221,23 @@ def test_a_worker_that_is_killed_in_the_hook_behind_a_request_has_one_line(
     assert log.read_text().splitlines() == ["ok /first", "ok /last", "ok /next"]
 
 
+def test_a_logger_that_fails_keeps_nobody_from_hearing_of_a_dead_worker(serve: Serve, log: Path) -> None:
+    config = """
+import os, sys
+from rgunicorn.glogging import Logger
+class logger_class(Logger):
+    def access(self, *args):
+        sys.exit(5)
+def child_exit(server, worker):
+    server.log.info("child_exit %s", worker.pid)
+"""
+    server = serving(serve, log, config=config)
+    worker = server.worker()
+    begin(server, get(target=b"/dies"))
+    server.wait_for_log(f"child_exit {worker}$")
+    server.wait_for_exit(5)
+
+
 def test_a_killed_worker_takes_no_line_with_it(serve: Serve, log: Path) -> None:
     """Several requests are answered in one turn of its loop, and the last one kills it."""
     server = serving(serve, log, form="%(reason)s %(U)s")
