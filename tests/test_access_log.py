@@ -306,6 +306,8 @@ REQUESTS = [
         b"Content-Length: 3\r\ntraceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n",
         b"abc",
     ),
+    get(b"Referer: \r\nUser-Agent: -\r\n"),
+    get("Authorization: Basic w7xiZXI6cHc=\r\nUser-Agent: \xe9\xfc\r\n".encode("latin-1"), b"/%e9?%C3%A9"),
     get(version=b"HTTP/1.0"),
     b"GET /no-host HTTP/1.1\r\n\r\n",
     b"nonsense\r\n\r\n",

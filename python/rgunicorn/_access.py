@@ -173,7 +173,7 @@ def _logfmt_value(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6f}"
     text = "-" if value is None else str(value)
-    bare = text.isprintable() and not any(character in text for character in ' ="\\')
+    bare = text.isascii() and text.isprintable() and not any(character in text for character in ' ="\\')
     return text if bare else json.dumps(text, ensure_ascii=False).translate(_DELETES)
 
 
