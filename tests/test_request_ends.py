@@ -210,7 +210,12 @@ def test_the_worker_is_killed(
 def test_a_worker_that_is_killed_in_the_hook_behind_a_request_has_one_line(
     serve: Serve, log: Path, config: str
 ) -> None:
-    hook = "import os\ndef post_request(worker, req):\n    if req.path == '/last':\n        os.kill(os.getpid(), 9)\n"
+    hook = """
+import os
+def post_request(worker, req):
+    if req.path == "/last":
+        os.kill(os.getpid(), 9)
+"""
     server = serving(serve, log, form="%(reason)s %(U)s", config=config + hook)
     with server.connect() as connection:
         connection.request(get(target=b"/first"))
