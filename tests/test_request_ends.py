@@ -226,6 +226,31 @@ def post_request(worker, req):
     assert log.read_text().splitlines() == ["ok /first", "ok /last", "ok /next"]
 
 
+def test_the_worker_is_killed_while_a_response_is_taken_slowly(serve: Serve, log: Path) -> None:
+    form = f"{FORM} %(send_time)s"
+    server = serving(serve, log, form=form)
+    worker = server.worker()
+    with ExitStack() as stack:
+        slow = [
+            stack.enter_context(begin(server, get(target=b"/big"), receive_buffer=4096)) for _ in range(3)
+        ]
+        for connection in slow:
+            connection.socket.recv(1)
+        server.get("/next")
+        reset(slow[0])
+        wait_for(lambda: "client_gone" in log.read_text(), "the line of the client that is gone")
+        os.kill(worker, signal.SIGKILL)
+        wait_for(lambda: not alive(worker) and server.booted(), "another worker")
+    server.stop()
+    found = [line.rsplit(" ", 1) for line in log.read_text().splitlines()]
+    assert [line for line, _ in found] == [
+        "ok 200 GET /next",
+        "client_gone 200 GET /big",
+        *["killed 200 GET /big"] * 2,
+    ]
+    assert [took for _, took in found[2:]] == ["-", "-"]
+
+
 def test_a_logger_that_fails_keeps_nobody_from_hearing_of_a_dead_worker(serve: Serve, log: Path) -> None:
     config = """
 import os, sys

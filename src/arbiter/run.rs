@@ -240,12 +240,11 @@ impl<'a, 'py> Run<'a, 'py> {
         }
     }
 
-    /// Writes the lines of the access log that a worker has not written: of requests that it has served, and of the one
-    /// that it was serving when it ended.
+    /// Writes the lines of the access log that a worker has not written: of requests that it has served, of responses
+    /// that it was sending, and of the request that it was serving when it ended.
     fn log_what_is_left(&self, pid: i32, slot: usize, why: Reason) -> PyResult<()> {
-        let unwritten = self.board.unwritten(slot);
-        if !unwritten.is_empty() {
-            self.host.write_access_lines(&unwritten)?;
+        for lines in self.board.unwritten(slot).iter().filter(|lines| !lines.is_empty()) {
+            self.host.write_access_lines(lines)?;
         }
         let seen = self.board.snapshot(slot);
         if seen.state == State::Busy && !self.board.is_logged(slot) {

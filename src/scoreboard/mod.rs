@@ -49,6 +49,10 @@ const LOGGED: usize = 7;
 /// The rest of the slot belongs to `request`.
 const REQUEST: usize = 8;
 
+// The lines that a worker keeps, behind all slots.
+const WRITTEN_SOON: usize = 0;
+const UNSENT: usize = 1;
+
 /// What a worker is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
@@ -100,7 +104,7 @@ impl Board {
     /// Room for `slots` workers at once. `waker` is the write end of a non-blocking pipe that the arbiter
     /// polls.
     pub fn new(slots: usize, waker: OwnedFd) -> io::Result<Arc<Self>> {
-        let memory = SharedWords::new(HEADER_WORDS + slots * (SLOT_WORDS + LINES_WORDS))?;
+        let memory = SharedWords::new(HEADER_WORDS + slots * (SLOT_WORDS + 2 * LINES_WORDS))?;
         Ok(Arc::new(Self { memory, slots, waker }))
     }
 
@@ -111,7 +115,8 @@ impl Board {
         for word in self.slot(index) {
             word.store(0, Relaxed);
         }
-        lines::store(self.lines(index), b"", 0);
+        lines::store(self.lines(index, WRITTEN_SOON), b"", 0);
+        lines::store(self.lines(index, UNSENT), b"", 0);
         self.slot(index)[STATE].store(State::Booting as u64, SeqCst);
         Some(Slot { board: Arc::clone(self), index })
     }
@@ -160,13 +165,14 @@ impl Board {
         self.memory.words()[ASLEEP].store(0, SeqCst);
     }
 
-    /// The lines of the access log that the worker of that slot has not written.
-    pub fn unwritten(&self, index: usize) -> Vec<u8> {
-        lines::load(self.lines(index))
+    /// The lines of the access log that the worker of that slot has not written, and those of responses that it was
+    /// still sending.
+    pub fn unwritten(&self, index: usize) -> [Vec<u8>; 2] {
+        [WRITTEN_SOON, UNSENT].map(|which| lines::load(self.lines(index, which)))
     }
 
-    fn lines(&self, index: usize) -> &[AtomicU64] {
-        let start = HEADER_WORDS + self.slots * SLOT_WORDS + index * LINES_WORDS;
+    fn lines(&self, index: usize, which: usize) -> &[AtomicU64] {
+        let start = HEADER_WORDS + self.slots * SLOT_WORDS + (2 * index + which) * LINES_WORDS;
         &self.memory.words()[start..start + LINES_WORDS]
     }
 
@@ -230,7 +236,13 @@ impl Slot {
     /// Lines that the worker will write to the access log soon, or the arbiter for it: about 4 KiB of them are kept. The
     /// first `known` bytes are those of the last call.
     pub fn keep_lines(&self, lines: &[u8], known: usize) {
-        lines::store(self.board.lines(self.index), lines, known);
+        lines::store(self.board.lines(self.index, WRITTEN_SOON), lines, known);
+    }
+
+    /// Lines for the arbiter to write if the worker is killed, of responses that it is still sending: all of them, of
+    /// which about 4 KiB are kept.
+    pub fn keep_unsent(&self, lines: &[u8]) {
+        lines::store(self.board.lines(self.index, UNSENT), lines, 0);
     }
 
     /// The request that `begin` told of has its line in the access log: it needs none if the worker ends before `end`.

@@ -103,6 +103,7 @@ impl AccessLog {
         let Route::Native(lines) = &mut self.route else { return None };
         lines.tickets += 1;
         lines.drafts.insert(lines.tickets, (lines.format.draft(record), ended));
+        lines.keep_drafts();
         Some(lines.tickets)
     }
 
@@ -164,6 +165,23 @@ impl Lines {
         let known = self.lines.len();
         self.format.complete(&mut self.lines, &draft, conclusion);
         self.added(py, known);
+        self.keep_drafts();
+    }
+
+    /// What the arbiter writes of the responses that are being sent if this worker is killed: as many lines as there is
+    /// room for.
+    fn keep_drafts(&self) {
+        let killed = Conclusion { reason: Reason::Killed, sending: None };
+        let mut lines = Vec::new();
+        for (draft, _) in self.drafts.values() {
+            let fitting = lines.len();
+            self.format.complete(&mut lines, draft, killed);
+            if lines.len() > ENOUGH {
+                lines.truncate(fitting);
+                break;
+            }
+        }
+        self.slot.keep_unsent(&lines);
     }
 
     /// A line stands behind the `known` bytes of others.

@@ -86,10 +86,10 @@ impl Server {
         };
         if conclusion.is_some() {
             access.add(py, &record);
-            self.slot.logged();
         } else if let Some(ticket) = access.keep(&record, ended) {
             served.exchange.follow(ticket);
         }
+        self.slot.logged();
         Mood::Fine
     }
 
