@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -184,18 +185,22 @@ def test_an_exception_after_the_boot_is_status_255(serve: Serve) -> None:
     server.stop()
 
 
+def named(config: str) -> Any:
+    """A configuration that names the class; no flag does."""
+    return pytest.param(None, config, marks=pytest.mark.ours("the tests start it with a class of its own"))
+
+
 @pytest.mark.parametrize(
     ("worker", "config"),
     [
         (CLASS, ""),
         ("egg:another#select", ""),
-        (None, "worker_class = 'select_worker.SelectWorker'"),
-        (None, "from select_worker import SelectWorker as worker_class"),
-        (None, "from select_worker import SelectWorker\ndef worker_class(): return SelectWorker"),
-        (
-            None,
+        named("worker_class = 'select_worker.SelectWorker'"),
+        named("from select_worker import SelectWorker as worker_class"),
+        named("from select_worker import SelectWorker\ndef worker_class(): return SelectWorker"),
+        named(
             "import gunicorn.workers as w\nw.SUPPORTED_WORKERS['mine'] = 'select_worker.SelectWorker'\n"
-            "worker_class = 'mine'",
+            "worker_class = 'mine'"
         ),
     ],
     ids=["path", "entry point", "path in the file", "class", "function", "short name"],

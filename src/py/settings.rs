@@ -87,15 +87,7 @@ impl SettingSpec {
     /// How the help names what the option takes.
     #[getter]
     fn meta(&self) -> Option<&'static str> {
-        match self.0.takes {
-            Takes::Nowhere | Takes::Nothing { .. } => None,
-            Takes::Text(meta)
-            | Takes::Whole(meta)
-            | Takes::WholeOr(meta, _)
-            | Takes::Mode(meta)
-            | Takes::Several(meta)
-            | Takes::Optional { meta, .. } => Some(meta),
-        }
+        self.0.takes.meta()
     }
 
     /// The value that the option gives without a text: of `nothing` and `optional`.

@@ -51,14 +51,10 @@ fn entry(setting: &Setting) -> String {
 }
 
 fn options(setting: &Setting) -> String {
-    let meta = match setting.takes {
-        Takes::Nowhere | Takes::Nothing { .. } => String::new(),
-        Takes::Optional { meta, .. } => format!(" [{meta}]"),
-        Takes::Text(meta)
-        | Takes::Whole(meta)
-        | Takes::WholeOr(meta, _)
-        | Takes::Mode(meta)
-        | Takes::Several(meta) => format!(" {meta}"),
+    let meta = match setting.takes.meta() {
+        None => String::new(),
+        Some(meta) if matches!(setting.takes, Takes::Optional { .. }) => format!(" [{meta}]"),
+        Some(meta) => format!(" {meta}"),
     };
     let spellings: Vec<String> = setting.flags.iter().map(|flag| format!("`{flag}{meta}`")).collect();
     spellings.join(", ")

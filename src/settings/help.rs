@@ -46,14 +46,10 @@ pub(super) fn text(program: Program<'_>) -> String {
 }
 
 fn entry(setting: &Setting) -> String {
-    let meta = match setting.takes {
-        Takes::Nowhere | Takes::Nothing { .. } => String::new(),
-        Takes::Optional { meta, .. } => format!(" [{meta}]"),
-        Takes::Text(meta)
-        | Takes::Whole(meta)
-        | Takes::WholeOr(meta, _)
-        | Takes::Mode(meta)
-        | Takes::Several(meta) => format!(" <{meta}>"),
+    let meta = match setting.takes.meta() {
+        None => String::new(),
+        Some(meta) if matches!(setting.takes, Takes::Optional { .. }) => format!(" [{meta}]"),
+        Some(meta) => format!(" <{meta}>"),
     };
     format!("  {}{meta}\n{}", setting.flags.join(", "), wrapped(&summary(setting)))
 }

@@ -172,6 +172,21 @@ pub enum Section {
     Own,
 }
 
+impl Takes {
+    /// How the help names what follows the option; `None` if nothing does.
+    pub fn meta(self) -> Option<&'static str> {
+        match self {
+            Takes::Nowhere | Takes::Nothing { .. } => None,
+            Takes::Text(meta)
+            | Takes::Whole(meta)
+            | Takes::WholeOr(meta, _)
+            | Takes::Mode(meta)
+            | Takes::Several(meta)
+            | Takes::Optional { meta, .. } => Some(meta),
+        }
+    }
+}
+
 impl Section {
     /// Every section.
     pub const ALL: &'static [Section] = &[
