@@ -87,7 +87,8 @@ impl<'a> Record<'a> {
     pub(super) fn append(&self, out: &mut Vec<u8>, atom: &Atom, style: Style, times: &Times) {
         match atom {
             Atom::Address => self.append_address(out, style),
-            Atom::Time => escape::append(out, Text::Unicode(&times.common), style),
+            // Only lines have this form of it; there it needs no quotes.
+            Atom::Time => out.extend_from_slice(times.common.as_bytes()),
             Atom::IsoTime => escape::append(out, Text::Unicode(&times.iso), style),
             Atom::Status if self.code == 0 && style != Style::Json => out.extend_from_slice(b"000"),
             Atom::Status => append_display(out, self.code),
