@@ -255,13 +255,18 @@ class _Unserved:
 
     def __init__(self, status: str) -> None:
         self.status = status
+        self.status_code = int(status)
         self.headers: list[tuple[str, str]] = []
+
+
+#: What every environ has and loggers read without a second thought, of a request that nobody could read.
+_UNREAD = dict.fromkeys(("REQUEST_METHOD", "RAW_URI", "PATH_INFO", "QUERY_STRING", "SERVER_PROTOCOL"), "-")
 
 
 def log_unserved(log: Any, code: int, request: Any, environ: dict[str, Any]) -> None:
     """Logs a request that no application has seen, of which `environ` says what is known."""
     response = _Unserved(f"{code:03}")
-    _log(log, response, request or response, environ, timedelta(0))
+    _log(log, response, request or response, {**_UNREAD, **environ}, timedelta(0))
 
 
 def has_room(fd: int) -> bool:
