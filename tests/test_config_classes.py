@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ipaddress
 import json
+import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -340,3 +341,13 @@ def test_options_are_a_namespace() -> None:
     options = Config(prog="x").parser().parse_args(["app:app", "more", "-w", "2"])
     assert isinstance(options, argparse.Namespace)
     assert (options.args, options.workers) == (["app:app", "more"], 2)
+
+
+def test_a_configuration_can_be_pickled() -> None:
+    """A program that starts its server by `multiprocessing` may have to."""
+    cfg = Config()
+    cfg.set("workers", 3)
+    cfg.set("on_exit", json.dumps)
+    copied = pickle.loads(pickle.dumps(cfg))
+    assert (copied.workers, copied.on_exit) == (3, json.dumps)
+    assert copied.pre_request is cfg.pre_request

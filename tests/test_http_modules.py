@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from rgunicorn.http.body import Body
+
 #: What both packages run: reads cases from standard input, writes what came of each.
 PROGRAM = r"""
 import importlib, json, socket, sys
@@ -249,3 +251,22 @@ def test_the_modules_do_what_gunicorns_do(
     name: str, gunicorn: dict[str, Any], rgunicorn: dict[str, Any]
 ) -> None:
     assert rgunicorn[name] == gunicorn[name]
+
+
+class Line:
+    """A reader of a body that is one line without an end."""
+
+    def __init__(self, length: int) -> None:
+        self.left = length
+
+    def read(self, size: int) -> bytes:
+        """Up to `size` bytes."""
+        size = min(size, self.left)
+        self.left -= size
+        return b"x" * size
+
+
+# A tenth of a second, unless each block searches or copies what came before it: then a minute.
+@pytest.mark.timeout(20)
+def test_a_line_that_does_not_end_takes_time_by_its_length() -> None:
+    assert len(Body(Line(64 << 20)).readline()) == 64 << 20

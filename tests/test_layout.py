@@ -165,13 +165,9 @@ def test_files_fit_one_thought() -> None:
 def test_generated_names_of_python_modules_are_gunicorns() -> None:
     """The package's modules are named after Gunicorn's, so that `gunicorn.x` can be `rgunicorn.x`."""
     private = {
-        "_access",
-        "_alias",
-        "_app_uri",
-        "_child",
-        "_listening",
-        "_logconfig",
-        *("_orders", "_process", "_refusals", "_reports", "_syslog"),
+        *("_alias", "_app_uri", "_process", "http/_refusals"),
+        *(f"_arbiter/{name}" for name in ("__init__", "child", "listening", "orders", "reports")),
+        *(f"_logs/{name}" for name in ("__init__", "access", "config", "syslog")),
     }
     # One module in Gunicorn.
     config = {"__init__", "__main__", "command_line", "configuration", "setting", "source", "validators"}

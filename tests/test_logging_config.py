@@ -283,6 +283,29 @@ def test_a_logger_class_by_its_name(serve: Serve, log: Path) -> None:
     assert lines(log) == ["NOW"]
 
 
+def test_a_logger_class_that_is_something_else(serve: Serve, log: Path) -> None:
+    config = """
+import logging
+class logger_class:
+    def __init__(self, cfg):
+        self.cfg = cfg
+        self.lines = logging.getLogger("mine")
+        self.lines.setLevel("INFO")
+        self.lines.addHandler(logging.StreamHandler())
+    def __getattr__(self, name):
+        return getattr(self.lines, name)
+    def access(self, resp, req, environ, request_time):
+        with open(self.cfg.accesslog, "a") as file:
+            file.write(f"{req.method} {resp.status}\\n")
+    def reopen_files(self): pass
+    def close_on_exec(self): pass
+"""
+    server = serving(serve, "--access-logfile", str(log), config=config)
+    assert re.search("^Listening at: ", server.log(), re.MULTILINE)
+    assert server.get("/").status == 200
+    assert lines(log) == ["GET 200 OK"]
+
+
 def test_an_access_method_patched_in_the_class(serve: Serve, log: Path) -> None:
     """Some programs that wrap Gunicorn replace the method itself."""
     config = f"""
@@ -408,3 +431,19 @@ def test_a_reload_changes_level_and_files(serve: Serve, tmp_path: Path, log: Pat
     assert lines(other)[0] == "2 /after"
     handlers = [line for line in log.read_text().splitlines() if line.startswith("2 ")]
     assert handlers == []
+
+
+@pytest.mark.ours("a bad configuration ends it")
+def test_a_reload_that_fails_leaves_logging_alone(serve: Serve, tmp_path: Path) -> None:
+    added = tmp_path / "added"
+    config = f"""
+import logging
+logconfig_dict = {{"version": 1}}
+def when_ready(server):
+    logging.getLogger("gunicorn.error").addHandler(logging.FileHandler({str(added)!r}))
+"""
+    server = serving(serve, config=config)
+    (server.directory / "gunicorn.conf.py").write_text("workers = 'many'\n")
+    server.kill(signal.SIGHUP)
+    server.wait_for_log("Reload failed: bad configuration")
+    assert "Reload failed: bad configuration" in added.read_text()

@@ -136,6 +136,20 @@ assert importlib.util.find_spec("gunicorn.workers").submodule_search_locations i
     python(code, tmp_path)
 
 
+#: Gunicorn checks `reload_engine` with it; here the classes of workers load it.
+LATER = {"gunicorn.reloader"}
+
+
+def test_an_application_brings_the_modules_that_it_brings_in_gunicorn(tmp_path: Path) -> None:
+    """Configurations say `import gunicorn`, and then `gunicorn.arbiter.Arbiter`."""
+    theirs = set(python(f"import gunicorn.app.wsgiapp; {LOADED}", tmp_path).split())
+    ours = set(python(f"import rgunicorn.app.wsgiapp; {LOADED}", tmp_path).split())
+    assert "gunicorn.arbiter" in theirs
+    assert theirs - LATER <= {name.removeprefix("r") for name in ours}
+
+
+LOADED = "import sys; print(*(name for name in sys.modules if 'gunicorn' in name.partition('.')[0]))"
+
 APP = """
 import json, subprocess, sys
 import gunicorn, gunicorn.arbiter

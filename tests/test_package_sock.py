@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import socket
@@ -160,6 +161,19 @@ def test_nothing_is_left_open_if_one_cannot_be_had(tmp_path: Path, monkeypatch: 
     assert end.value.code == 1
     assert not path.exists()
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_no_file_is_left_that_cannot_be_given_to_its_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def chown(path: str, uid: int, gid: int) -> None:
+        raise PermissionError(errno.EPERM, "not yours to give")
+
+    monkeypatch.setattr(sock.util, "chown", chown)
+    monkeypatch.setattr(sock.time, "sleep", lambda seconds: None)
+    with pytest.raises(SystemExit):
+        sock.create_sockets(conf(str(tmp_path / "socket")), LOG)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_abstract_name_is_served(serve: Serve) -> None:

@@ -13,14 +13,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import rgunicorn
-from rgunicorn import _alias, _child, _listening, _logconfig, _native, pidfile, sock, systemd, util
-from rgunicorn._orders import Orders
+from rgunicorn import _alias, _native, pidfile, sock, systemd, util
+from rgunicorn._arbiter import child, listening
+from rgunicorn._arbiter.orders import Orders
+from rgunicorn._arbiter.reports import Reports
+from rgunicorn._logs import config as log_config
 from rgunicorn._process import Environment
-from rgunicorn._reports import Reports
 from rgunicorn.errors import HaltServer
-from rgunicorn.glogging import Logger
 
 if TYPE_CHECKING:
+    from rgunicorn.app.base import BaseApplication
+    from rgunicorn.config import Config
     from rgunicorn.workers.base import Worker
 
 
@@ -28,9 +31,10 @@ if TYPE_CHECKING:
 class _Before:
     """What a reload replaces, and what its failure brings back."""
 
-    cfg: Any
+    cfg: Config
+    log_cfg: Config | None
     num_workers: int
-    shared: list[Any]
+    shared: list[util.Address]
     listeners: list[sock.BaseSocket]
 
 
@@ -46,7 +50,7 @@ class Arbiter(Orders, Reports):
     #: Exit status when the application could not be found.
     APP_LOAD_ERROR = 4
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: BaseApplication) -> None:
         super().__init__()
         _alias.install()
         os.environ["SERVER_SOFTWARE"] = rgunicorn.SERVER_SOFTWARE
@@ -54,7 +58,8 @@ class Arbiter(Orders, Reports):
         self._environment = Environment()
         self._stopping = False
         self._before: _Before | None = None
-        self.log: Any = None
+        #: The configuration by which the log was set up: not the one in force if that one's is bad.
+        self._log_cfg: Config | None = None
         self.LISTENERS: list[sock.BaseSocket] = []
         self.WORKERS: dict[int, Worker] = {}
         self.worker_age = 0
@@ -75,11 +80,11 @@ class Arbiter(Orders, Reports):
             0: sys.executable,
         }
 
-    def setup(self, app: Any) -> None:
+    def setup(self, app: BaseApplication) -> None:
         """Takes everything that depends on the configuration from `app.cfg`."""
         self.app = app
         self.cfg = app.cfg
-        self._set_up_log()
+        self._set_up_log(self.cfg)
         self.worker_class = self.cfg.worker_class
         self._listen_at()
         self.num_workers = self.cfg.workers
@@ -116,7 +121,7 @@ class Arbiter(Orders, Reports):
     def start(self) -> None:
         """Opens the listeners."""
         self.log.info("Starting rgunicorn %s", rgunicorn.VERSION)
-        if getattr(self.cfg, "workers_sum", None):
+        if self.cfg.workers_sum:
             self.log.info(self.cfg.workers_sum)
         self.pid = os.getpid()
         self.hold_signals(ignored=self.SIGNALS)
@@ -125,7 +130,7 @@ class Arbiter(Orders, Reports):
             util.set_process_title(f"master [{self.proc_name}]")
             self.cfg.on_starting(self)
             self.init_signals()
-            self.LISTENERS, self.systemd = _listening.open_shared(self.cfg, self.log)
+            self.LISTENERS, self.systemd = listening.open_shared(self.cfg, self.log)
             self.log.debug("Arbiter booted")
             self.log.info("Listening at: %s (%s)", self._listening_at(), self.pid)
             self.log.info("Using worker: %s", self.cfg.worker_class_str)
@@ -153,8 +158,7 @@ class Arbiter(Orders, Reports):
 
     def limits(self) -> tuple[int, int, int, bool]:
         """Number of workers, `timeout` and `graceful_timeout` in seconds, and whether SIGWINCH is obeyed."""
-        daemon = bool(getattr(self.cfg, "daemon", False))
-        return self.num_workers, self.timeout, self.cfg.graceful_timeout, daemon
+        return self.num_workers, self.timeout, self.cfg.graceful_timeout, self.cfg.daemon
 
     def new_worker(self, slot: _native.Slot, lifeline: int) -> Worker:
         """Makes the object of a worker that is about to be forked."""
@@ -192,7 +196,7 @@ class Arbiter(Orders, Reports):
     def child_main(self, worker: Worker) -> NoReturn:
         """The life of a worker process, from the fork to SystemExit."""
         self.set_waker(-1)
-        _child.live(self, worker)
+        child.live(self, worker)
 
     def failed(self, error: BaseException) -> tuple[int, str | None, bool]:
         """Something that the loop asked for has raised: gives the status to end with, the reason, and whether
@@ -224,7 +228,7 @@ class Arbiter(Orders, Reports):
 
     def read_again(self) -> bool:
         """Reads the configuration again. If it is bad everything stays as it was, and the result is False."""
-        before = _Before(self.cfg, self.num_workers, self._shared, self.LISTENERS)
+        before = _Before(self.cfg, self._log_cfg, self.num_workers, self._shared, self.LISTENERS)
         self._notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
         try:
             self._environment.restore()
@@ -268,7 +272,8 @@ class Arbiter(Orders, Reports):
         self.LISTENERS = before.listeners
         self._environment.restore()
         self.app.cfg = self.cfg = before.cfg
-        _logconfig.reload(self.log, self.cfg)
+        if before.log_cfg is not None and before.log_cfg is not self._log_cfg:
+            self._set_up_log(before.log_cfg)
         self.worker_class = self.cfg.worker_class
         self._listen_at()
         self.timeout = self.cfg.timeout
@@ -302,7 +307,7 @@ class Arbiter(Orders, Reports):
     def _listen_at(self) -> None:
         self.address = self.cfg.address
         #: Those of them at which the arbiter listens for all workers.
-        self._shared = _listening.shared_addresses(self.cfg)
+        self._shared = listening.shared_addresses(self.cfg)
 
     def _notify(self, state: str) -> None:
         systemd.sd_notify(state, self.log)
@@ -322,8 +327,9 @@ class Arbiter(Orders, Reports):
     def _listening_at(self) -> str:
         return ",".join(str(listener) for listener in self.LISTENERS)
 
-    def _set_up_log(self) -> None:
-        if self.log is None:
-            self.log = getattr(self.cfg, "logger_class", Logger)(self.cfg)
-        else:
-            _logconfig.reload(self.log, self.cfg)
+    def _set_up_log(self, cfg: Config) -> None:
+        if self._log_cfg is None:
+            self.log = cfg.logger_class(cfg)
+        elif not log_config.reload(self.log, cfg):
+            return
+        self._log_cfg = cfg

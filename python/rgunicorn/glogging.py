@@ -1,14 +1,13 @@
 """The error log and the access log: the standard library's loggers `gunicorn.error` and `gunicorn.access`.
 
 Lines of the access log are formatted in Rust, and written straight into the files, as long as nobody could
-tell the difference: see `rgunicorn._access`.
+tell the difference: see `rgunicorn._logs.access`.
 """
 
 from __future__ import annotations
 
 import base64
 import contextlib
-import fcntl
 import logging
 import os
 import stat
@@ -18,13 +17,18 @@ import time
 import traceback
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import IO, Any, ClassVar, TextIO
+from typing import IO, TYPE_CHECKING, Any, ClassVar, TextIO
 
-from rgunicorn import _access, _logconfig, _syslog
-from rgunicorn._access import SafeAtoms as SafeAtoms
-from rgunicorn._logconfig import CONFIG_DEFAULTS as CONFIG_DEFAULTS
-from rgunicorn._syslog import SYSLOG_FACILITIES as SYSLOG_FACILITIES
-from rgunicorn._syslog import parse_syslog_address as parse_syslog_address
+from rgunicorn import util
+from rgunicorn._logs import access, config, syslog
+from rgunicorn._logs.access import SafeAtoms as SafeAtoms
+from rgunicorn._logs.config import CONFIG_DEFAULTS as CONFIG_DEFAULTS
+from rgunicorn._logs.config import loggers as loggers
+from rgunicorn._logs.syslog import SYSLOG_FACILITIES as SYSLOG_FACILITIES
+from rgunicorn._logs.syslog import parse_syslog_address as parse_syslog_address
+
+if TYPE_CHECKING:
+    from rgunicorn.config import Config
 
 
 class Logger:
@@ -47,7 +51,7 @@ class Logger:
     #: Makes of `atoms` what a line is formatted with.
     atoms_wrapper_class: type = SafeAtoms
 
-    def __init__(self, cfg: Any) -> None:
+    def __init__(self, cfg: Config) -> None:
         self.error_log = logging.getLogger("gunicorn.error")
         self.error_log.propagate = False
         self.access_log = logging.getLogger("gunicorn.access")
@@ -59,7 +63,7 @@ class Logger:
         self.cfg = cfg
         self.setup(cfg)
 
-    def setup(self, cfg: Any) -> None:
+    def setup(self, cfg: Config) -> None:
         """Sets levels and handlers from the configuration.
 
         RuntimeError: a file cannot be written, or the configuration of logging is bad.
@@ -80,7 +84,7 @@ class Logger:
             self._set_syslog_handler(self.error_log, cfg, self.syslog_fmt, "error")
             if not cfg.disable_redirect_access_to_syslog:
                 self._set_syslog_handler(self.access_log, cfg, self.syslog_fmt, "access")
-        _logconfig.apply(cfg)
+        config.apply(cfg)
         for handler in replaced:
             handler.close()
 
@@ -146,7 +150,7 @@ class Logger:
 
         `resp` has `status`, `headers` and `sent`; `req` has `headers`, or is their list.
         """
-        return _access.atoms(self, resp, req, environ, request_time)
+        return access.atoms(self, resp, req, environ, request_time)
 
     def access(self, resp: Any, req: Any, environ: Mapping[str, Any], request_time: timedelta) -> None:
         """Logs a request. The record's message is the format, its arguments are the atoms: a dict."""
@@ -155,7 +159,7 @@ class Logger:
         try:
             atoms = self.atoms(resp, req, environ, request_time)
             wrapped = self.atoms_wrapper_class(atoms)
-            self.access_log.info(_access.line_format(self.cfg, atoms, wrapped), wrapped)
+            self.access_log.info(access.line_format(self.cfg, atoms, wrapped), wrapped)
         except Exception:
             self.error(traceback.format_exc())
 
@@ -204,8 +208,7 @@ class Logger:
             handler.acquire()
             try:
                 if handler.stream is not None:
-                    fd = handler.stream.fileno()
-                    fcntl.fcntl(fd, fcntl.F_SETFD, fcntl.fcntl(fd, fcntl.F_GETFD) | fcntl.FD_CLOEXEC)
+                    util.close_on_exec(handler.stream)
             finally:
                 handler.release()
 
@@ -248,10 +251,10 @@ class Logger:
             with contextlib.suppress(OSError):
                 os.fchown(fd, uid, gid)
 
-    def _set_syslog_handler(self, log: logging.Logger, cfg: Any, fmt: str, name: str) -> None:
+    def _set_syslog_handler(self, log: logging.Logger, cfg: Config, fmt: str, name: str) -> None:
         """Sends a logger's records to syslog, besides wherever they go already."""
         prefix = cfg.syslog_prefix or cfg.proc_name.replace(":", ".")
-        _give(log, _syslog.make_handler(cfg), logging.Formatter(f"gunicorn.{prefix}.{name}: {fmt}"))
+        _give(log, syslog.make_handler(cfg), logging.Formatter(f"gunicorn.{prefix}.{name}: {fmt}"))
 
     def _capture_output(self, path: str) -> None:
         """Makes the error log's file standard output and standard error."""
@@ -295,16 +298,10 @@ def _reopen(handler: logging.FileHandler) -> None:
         handler.release()
 
 
-def loggers() -> list[logging.Logger]:
-    """Every logger of the process, the root logger first."""
-    names = list(logging.root.manager.loggerDict)
-    return [logging.root, *(logging.getLogger(name) for name in names)]
-
-
 def _file_handlers() -> list[logging.FileHandler]:
     found = {id(handler): handler for log in loggers() for handler in log.handlers}
     return [handler for handler in found.values() if isinstance(handler, logging.FileHandler)]
 
 
 #: The methods that decide what an access line says, as they are before anybody patches them.
-_access.STOCK.update({name: vars(Logger)[name] for name in _access.DECIDING})
+access.STOCK.update({name: vars(Logger)[name] for name in access.DECIDING})

@@ -15,9 +15,13 @@ import struct
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rgunicorn import util
+
+if TYPE_CHECKING:
+    from rgunicorn.config import Config
+    from rgunicorn.glogging import Logger
 
 #: How often an address is tried, one second apart: the process that is being replaced may still hold it.
 ATTEMPTS = 5
@@ -33,7 +37,7 @@ class BaseSocket:
 
     FAMILY: ClassVar[socket.AddressFamily]
 
-    def __init__(self, address: Any, conf: Any, log: Any, fd: int | None = None) -> None:
+    def __init__(self, address: Any, conf: Config, log: Logger, fd: int | None = None) -> None:
         #: As the configuration has it; the real one is `getsockname()`.
         self.cfg_addr = address
         self.conf = conf
@@ -42,6 +46,7 @@ class BaseSocket:
         try:
             self.sock = self.set_options(sock, bound=fd is not None)
         except BaseException:
+            self.unlink()
             if fd is None:
                 sock.close()
             raise
@@ -132,7 +137,7 @@ class UnixSocket(BaseSocket):
 
     FAMILY = socket.AF_UNIX
 
-    def __init__(self, addr: Any, conf: Any, log: Any, fd: int | None = None) -> None:
+    def __init__(self, addr: Any, conf: Config, log: Logger, fd: int | None = None) -> None:
         #: Path, device and inode of the file that `bind` made.
         self._file: tuple[str, int, int] | None = None
         super().__init__(addr, conf, log, fd=fd)
@@ -172,7 +177,7 @@ class UnixSocket(BaseSocket):
                 os.unlink(path)
 
 
-def create_sockets(conf: Any, log: Any, fds: Sequence[int] | None = None) -> list[BaseSocket]:
+def create_sockets(conf: Config, log: Logger, fds: Sequence[int] | None = None) -> list[BaseSocket]:
     """Listens on all addresses of `conf`. Exits with status 1 if one cannot be had.
 
     If there are inherited sockets, that is `fds` and addresses of the form `fd://`, there are no others.
@@ -183,7 +188,7 @@ def create_sockets(conf: Any, log: Any, fds: Sequence[int] | None = None) -> lis
     return open_listeners(conf, log, conf.address)
 
 
-def open_listeners(conf: Any, log: Any, addresses: Iterable[Any]) -> list[BaseSocket]:
+def open_listeners(conf: Config, log: Logger, addresses: Iterable[util.Address]) -> list[BaseSocket]:
     """Listens on `addresses`. Exits with status 1, and keeps none, if one cannot be had."""
     listeners: list[BaseSocket] = []
     try:
@@ -205,7 +210,7 @@ def close_sockets(listeners: Iterable[BaseSocket], unlink: bool = True) -> None:
             listener.close()
 
 
-def _listen(conf: Any, log: Any, address: Any) -> BaseSocket:
+def _listen(conf: Config, log: Logger, address: Any) -> BaseSocket:
     kind = _kind(address)
     for attempt in range(ATTEMPTS):
         try:
@@ -223,7 +228,7 @@ def _listen(conf: Any, log: Any, address: Any) -> BaseSocket:
     sys.exit(1)
 
 
-def _inherited(conf: Any, log: Any, fd: int) -> BaseSocket:
+def _inherited(conf: Config, log: Logger, fd: int) -> BaseSocket:
     """The listener of a descriptor that this process was started with. It keeps its number."""
     try:
         with socket.socket(fileno=fd) as sock:
@@ -235,7 +240,7 @@ def _inherited(conf: Any, log: Any, fd: int) -> BaseSocket:
         raise RuntimeError(f"fd://{fd}: {error}") from error
 
 
-def _kind(address: Any) -> type[BaseSocket]:
+def _kind(address: object) -> type[BaseSocket]:
     """The class of an address: a tuple's is IPv4 or IPv6, a text's is Unix."""
     if isinstance(address, tuple):
         return TCP6Socket if util.is_ipv6(address[0]) else TCPSocket
@@ -252,7 +257,7 @@ def _is_listening(sock: socket.socket) -> bool:
         return False
 
 
-def _scheme(conf: Any) -> str:
+def _scheme(conf: Config) -> str:
     return "https" if conf.is_ssl else "http"
 
 

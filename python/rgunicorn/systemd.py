@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rgunicorn.glogging import Logger
 
 #: The descriptor of the first socket that was passed; the others follow.
 SD_LISTEN_FDS_START = 3
@@ -24,7 +27,7 @@ def listen_fds(unset_environment: bool = True) -> int:
     return int(count) if count.isdecimal() else 0
 
 
-def sd_notify(state: str, logger: Any, unset_environment: bool = False) -> None:
+def sd_notify(state: str, logger: Logger, unset_environment: bool = False) -> None:
     """Sends `state`, lines of `NAME=VALUE`, to whoever NOTIFY_SOCKET names. A failure is only logged."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:

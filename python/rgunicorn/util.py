@@ -160,7 +160,7 @@ def load_entry_point(distribution: str, group: str, name: str) -> Any:
 
 
 def get_arity(function: Callable[..., Any]) -> int:
-    """How many arguments a callable takes by position; `*args` counts as none."""
+    """How many arguments a callable takes by position; those with defaults count, `*args` does not."""
     by_position = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     parameters = inspect.signature(function).parameters.values()
     return sum(parameter.kind in by_position for parameter in parameters)

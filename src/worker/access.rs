@@ -47,7 +47,7 @@ const ENOUGH: usize = sys::file::PIPE_WHOLE;
 impl AccessLog {
     /// What `log` wants: lines in `format`, its own `access`, or nothing.
     pub fn choose(log: &Bound<'_, PyAny>, format: &str, slot: &Slot) -> PyResult<Option<Self>> {
-        let module = log.py().import("rgunicorn._access")?;
+        let module = log.py().import("rgunicorn._logs.access")?;
         if !module.call_method1("is_wanted", (log,))?.is_truthy()? {
             return Ok(None);
         }
@@ -226,7 +226,7 @@ impl Lines {
 
 /// The files behind the handlers of the logger; `None` if it must write the lines itself.
 fn outputs(log: &Bound<'_, PyAny>) -> PyResult<Option<Vec<Output>>> {
-    let files = log.py().import("rgunicorn._access")?.call_method1("native_files", (log,))?;
+    let files = log.py().import("rgunicorn._logs.access")?.call_method1("native_files", (log,))?;
     let Some(files) = files.extract::<Option<Vec<i32>>>()? else { return Ok(None) };
     let outputs = files.into_iter().map(|fd| Output::new(sys::file::borrow(fd)?));
     Ok(Some(outputs.collect::<std::io::Result<_>>()?))

@@ -22,12 +22,12 @@ class Script(Server):
         super().__init__("", kind=kind)
         (self.directory / "script.py").write_text(source)
         self.files = self._files()
-        self.program = ["script.py", *arguments] if module is None else ["-m", module, *arguments]
+        self.arguments = ["script.py", *arguments] if module is None else ["-m", module, *arguments]
         self.env = {**self.env, "BIND": self.binds[0], **(env or {})}
 
     def command(self) -> list[str]:
         """The command line."""
-        return [sys.executable, *self.program]
+        return [sys.executable, *self.arguments]
 
     def wanted_workers(self) -> int:
         """The number that the variable WORKERS says, else one."""

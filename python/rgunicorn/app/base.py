@@ -17,6 +17,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from rgunicorn import debug, util
+from rgunicorn.arbiter import Arbiter
 from rgunicorn.config import CMD_ARGS, CommandLineParser, Config, get_default_config_file
 from rgunicorn.config.source import Names, names_of
 from rgunicorn.errors import ConfigError, ConfigFileError
@@ -95,8 +96,6 @@ class BaseApplication:
 
     def run(self) -> None:
         """Serve until the server is told to stop; does not return."""
-        from rgunicorn.arbiter import Arbiter
-
         try:
             Arbiter(self).run()
         except RuntimeError as error:

@@ -16,6 +16,9 @@ from rgunicorn.errors import ConfigError
 #: The class of every setting, in the order in which they were made.
 KNOWN_SETTINGS: list[type[Setting]] = []
 
+#: Where the classes of the table's rows are found.
+MODULE = "rgunicorn.config"
+
 #: What stands for the text of an option that may go without; no argument can hold it.
 _NO_TEXT = "\0"
 
@@ -178,7 +181,7 @@ def _taken(action: str, nargs: str | None) -> str:
 def _builtin(spec: SettingSpec) -> type[Setting]:
     default = _unset_hook(spec) if spec.is_hook else spec.initial(util.START_DIRECTORY)[0]
     attributes = {
-        "__module__": "rgunicorn.config",
+        "__module__": MODULE,
         "__doc__": spec.description.partition("\n")[0],
         "spec": spec,
         "name": spec.name,
@@ -190,6 +193,9 @@ def _builtin(spec: SettingSpec) -> type[Setting]:
         "default": staticmethod(default) if callable(default) else default,
         "desc": spec.description,
     }
+    if spec.is_hook:
+        # Where its name says it is, for whoever pickles a configuration.
+        attributes[spec.name] = attributes["default"]
     return SettingMeta(spec.class_name, (_BuiltinSetting,), attributes)  # type: ignore[return-value]
 
 
@@ -214,6 +220,7 @@ def _unset_hook(spec: SettingSpec) -> Any:
         """What an unset hook does."""
 
     hook = _DEFAULT_HOOKS.get(spec.name, unset)
+    hook.__module__ = MODULE
     hook.__name__ = spec.name
     hook.__qualname__ = f"{spec.class_name}.{spec.name}"
     return hook

@@ -7,7 +7,6 @@ those of the native table: a check is that of a setting which has it.
 from __future__ import annotations
 
 import glob
-import inspect
 import re
 import sys
 import warnings
@@ -91,7 +90,8 @@ def validate_callable(arity: int) -> Validator:
         found = import_object(val) if isinstance(val, str) else val
         if not callable(found):
             raise TypeError(f"Value is not callable: {found}")
-        if arity not in (-1, positional_parameters(found)):
+        # Builtins may not tell what they take: it is asked only where it matters.
+        if arity != -1 and util.get_arity(found) != arity:
             raise TypeError(f"Value must have an arity of: {arity}")
         return found
 
@@ -104,7 +104,7 @@ def validate_post_request(val: Any) -> Any:
     One that takes fewer of them is called with those it takes, so that all callers may give all four.
     """
     hook = _check_post_request(val)
-    taken = positional_parameters(hook)
+    taken = util.get_arity(hook)
     if taken == 4:
         return hook
 
@@ -115,12 +115,6 @@ def validate_post_request(val: Any) -> Any:
     post_request.__name__ = getattr(hook, "__name__", post_request.__name__)
     post_request.__qualname__ = getattr(hook, "__qualname__", post_request.__qualname__)
     return post_request
-
-
-def positional_parameters(function: Callable[..., Any]) -> int:
-    """How many positional parameters a callable has; those with defaults count, `*args` does not."""
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return sum(parameter.kind in kinds for parameter in inspect.signature(function).parameters.values())
 
 
 def auto_int(_setting: object, text: str) -> int:

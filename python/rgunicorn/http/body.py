@@ -89,27 +89,30 @@ class Body:
     def read(self, size: int | None = None) -> bytes:
         """`size` bytes, or all that is left."""
         most = _limit(size)
-        parts, length = [self._kept], len(self._kept)
-        while (most is None or length < most) and (more := self.reader.read(self.BLOCK)):
-            parts.append(more)
-            length += len(more)
-        return self._take(b"".join(parts), most)
+        return self._take(self._gathered(most), most)
 
     def readline(self, size: int | None = None) -> bytes:
         """A line with its end, or `size` bytes of it."""
         most = _limit(size)
-        data = self._kept
-        while b"\n" not in data and (most is None or len(data) < most):
-            more = self.reader.read(self.BLOCK)
-            if not more:
-                break
-            data += more
+        data = self._gathered(most, b"\n")
         end = data.find(b"\n") + 1 or len(data)
         return self._take(data, end if most is None else min(end, most))
 
     def readlines(self, size: int | None = None) -> list[bytes]:
         """All lines that are left; the hint is not heeded."""
         return list(self)
+
+    def _gathered(self, most: int | None, last: bytes | None = None) -> bytes:
+        """What there is, up to the block in which it gets to `most` bytes or to `last`."""
+        parts, length = [self._kept], len(self._kept)
+        # Only new blocks are searched and nothing is copied twice: a client may send a line without an end.
+        while (most is None or length < most) and (last is None or last not in parts[-1]):
+            more = self.reader.read(self.BLOCK)
+            if not more:
+                break
+            parts.append(more)
+            length += len(more)
+        return b"".join(parts)
 
     def _take(self, data: bytes, most: int | None) -> bytes:
         end = len(data) if most is None else most

@@ -6,12 +6,15 @@ wants them. They are ordinary objects: whoever gets one may set attributes of th
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rgunicorn import _native
 from rgunicorn.http.body import Body, ChunkedReader, LengthReader
 from rgunicorn.http.errors import NoMoreData
 from rgunicorn.http.unreader import Unreader
+
+if TYPE_CHECKING:
+    from rgunicorn.config import Config
 
 
 class Message:
@@ -22,7 +25,7 @@ class Message:
     """
 
     #: The configuration.
-    cfg: Any
+    cfg: Config
     #: Where the bytes come from. Only messages that were read by somebody else than the server have it.
     unreader: Unreader
     #: The client's address as `socket.accept()` gives it: a tuple, or an empty string on a Unix socket.
@@ -45,7 +48,7 @@ class Message:
     _persists: bool
     _expects_continue: bool
 
-    def __init__(self, cfg: Any, unreader: Unreader, peer_addr: Any) -> None:
+    def __init__(self, cfg: Config, unreader: Unreader, peer_addr: Any) -> None:
         self.cfg = cfg
         self.unreader = unreader
         self.peer_addr = self.remote_addr = peer_addr
@@ -90,7 +93,7 @@ class Request(Message):
 
     _length: int | None
 
-    def __init__(self, cfg: Any, unreader: Unreader, peer_addr: Any, req_number: int = 1) -> None:
+    def __init__(self, cfg: Config, unreader: Unreader, peer_addr: Any, req_number: int = 1) -> None:
         self._number = req_number
         super().__init__(cfg, unreader, peer_addr)
 

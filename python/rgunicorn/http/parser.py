@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rgunicorn.http.message import Request
 from rgunicorn.http.unreader import IterUnreader, SocketUnreader, Unreader
+
+if TYPE_CHECKING:
+    from rgunicorn.config import Config
 
 
 class Parser:
@@ -16,7 +19,7 @@ class Parser:
     #: What the messages are.
     mesg_class: ClassVar[Any] = None
 
-    def __init__(self, cfg: Any, source: Any, source_addr: Any) -> None:
+    def __init__(self, cfg: Config, source: Any, source_addr: Any) -> None:
         self.cfg = cfg
         self.unreader: Unreader = SocketUnreader(source) if hasattr(source, "recv") else IterUnreader(source)
         self.source_addr = source_addr

@@ -11,12 +11,15 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from logging import getLogger
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 from urllib.parse import unquote_to_bytes
 
 import rgunicorn
 from rgunicorn import SERVER, SERVER_SOFTWARE, _native, util
 from rgunicorn.http.errors import ConfigurationProblem, InvalidResponseHeader, InvalidResponseHeaderName
+
+if TYPE_CHECKING:
+    from rgunicorn.config import Config
 
 __all__ = [
     "SERVER",
@@ -59,7 +62,7 @@ class WSGIErrorsWrapper:
     What is written appears at once and as it is, without the log's own format.
     """
 
-    def __init__(self, cfg: Any) -> None:
+    def __init__(self, cfg: Config) -> None:
         self._to_stderr: bool = cfg.errorlog == "-"
 
     def _streams(self) -> list[TextIO]:
@@ -98,7 +101,7 @@ class Response:
     #: The code; there is none before there is a status.
     status_code: int
 
-    def __init__(self, req: Any, sock: Any, cfg: Any) -> None:
+    def __init__(self, req: Any, sock: Any, cfg: Config) -> None:
         self.req = req
         #: The client's socket, as in the environ.
         self.sock = sock
@@ -225,7 +228,7 @@ def _checked(name: str, value: str) -> str:
     return value.strip(" \t")
 
 
-def base_environ(cfg: Any) -> dict[str, Any]:
+def base_environ(cfg: Config) -> dict[str, Any]:
     """What is in every environ."""
     return {
         "wsgi.version": (1, 0),
@@ -239,7 +242,7 @@ def base_environ(cfg: Any) -> dict[str, Any]:
     }
 
 
-def default_environ(req: Any, sock: Any, cfg: Any) -> dict[str, Any]:
+def default_environ(req: Any, sock: Any, cfg: Config) -> dict[str, Any]:
     """An environ with what the request line says."""
     major, minor = req.version
     return {
@@ -272,7 +275,7 @@ def create(
     sock: Any,
     client: Any,
     server: Any,
-    cfg: Any,
+    cfg: Config,
     response_class: Any = None,
     response_args: Any = (),
 ) -> tuple[Any, dict[str, Any]]:
@@ -321,7 +324,7 @@ def _early_hints(resp: Any) -> Callable[[Headers], None]:
     return send
 
 
-def error_environ(req: Any, cfg: Any) -> dict[str, Any]:
+def error_environ(req: Any, cfg: Config) -> dict[str, Any]:
     """What loggers get for a request that the application was not called for."""
     host, port = (req.peer_addr or ("", -1))[:2]
     environ = default_environ(req, None, cfg)

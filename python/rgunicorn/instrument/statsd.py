@@ -7,9 +7,12 @@ import socket
 import time
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rgunicorn.glogging import Logger
+
+if TYPE_CHECKING:
+    from rgunicorn.config import Config
 
 #: The keys of `extra` that make a metric of a log record, and what the type may be.
 METRIC_VAR = "metric"
@@ -28,7 +31,7 @@ CONNECT_EVERY = 1.0
 class Statsd(Logger):
     """Logs, and sends metrics of requests, of workers and of the log itself to `statsd_host`."""
 
-    def __init__(self, cfg: Any) -> None:
+    def __init__(self, cfg: Config) -> None:
         #: None until there is one: the first `setup` may already have something to say.
         self.sock: socket.socket | None = None
         self._connected_at = self._warned_at = float("-inf")
@@ -36,7 +39,7 @@ class Statsd(Logger):
         self.dogstatsd_tags = ""
         super().__init__(cfg)
 
-    def setup(self, cfg: Any) -> None:
+    def setup(self, cfg: Config) -> None:
         """As `Logger.setup`, and connects."""
         super().setup(cfg)
         prefix = cfg.statsd_prefix or ""

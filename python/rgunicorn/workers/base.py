@@ -11,12 +11,18 @@ import time
 import traceback
 from datetime import datetime
 from types import FrameType, SimpleNamespace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rgunicorn import _native, reloader, util
-from rgunicorn._refusals import refusal
+from rgunicorn.http._refusals import refusal
 from rgunicorn.http.wsgi import error_environ
 from rgunicorn.workers.workertmp import WorkerTmp
+
+if TYPE_CHECKING:
+    from rgunicorn.app.base import BaseApplication
+    from rgunicorn.config import Config
+    from rgunicorn.glogging import Logger
+    from rgunicorn.sock import BaseSocket
 
 
 class Worker:
@@ -43,14 +49,21 @@ class Worker:
     lifeline: int = -1
 
     def __init__(
-        self, age: int, ppid: int, sockets: list[Any], app: Any, timeout: float, cfg: Any, log: Any
+        self,
+        age: int,
+        ppid: int,
+        sockets: list[BaseSocket],
+        app: BaseApplication,
+        timeout: float,
+        cfg: Config,
+        log: Logger,
     ) -> None:
         self.age = age
         self.pid: int | str = "[booting]"
         self.ppid = ppid
         self.sockets = sockets
         #: Those of them that are this worker's alone (`reuse_port`).
-        self.own_sockets: list[Any] = []
+        self.own_sockets: list[BaseSocket] = []
         self.app = app
         self.timeout = timeout
         self.cfg = cfg

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from typing import ClassVar
 
-from rgunicorn import _listening, _native
+from rgunicorn import _native
+from rgunicorn._arbiter import listening
 from rgunicorn.http.wsgi import overwritten
 from rgunicorn.workers.base import Worker
 
@@ -52,7 +53,7 @@ class SyncWorker(Worker):
         self._alive = alive
         if not alive and self.slot is not None:
             self.slot.leave()
-            _listening.stop_listening(self.own_sockets)
+            listening.stop_listening(self.own_sockets)
 
     @property
     def nr(self) -> int:

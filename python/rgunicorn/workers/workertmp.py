@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rgunicorn import _native
+
+if TYPE_CHECKING:
+    from rgunicorn.config import Config
 
 
 class WorkerTmp:
     """A worker's sign of life, for its process and for the arbiter."""
 
-    def __init__(self, cfg: Any) -> None:
+    def __init__(self, cfg: Config) -> None:
         self._slot: _native.Slot | None = None
         self._descriptor = -1
 

@@ -246,7 +246,7 @@ impl Server {
         if let Some(id) = id {
             environ.set_item("rgunicorn.request_id", id.as_str())?;
         }
-        let module = py.import("rgunicorn._access")?;
+        let module = py.import("rgunicorn._logs.access")?;
         module.call_method1("log_unserved", (self.journal.logger(py), code, request, environ))?;
         Ok(())
     }

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
-from rgunicorn import _access
+from rgunicorn._logs import access
+
+if TYPE_CHECKING:
+    from rgunicorn.config import Config
+    from rgunicorn.glogging import Logger
+    from rgunicorn.sock import BaseSocket
+    from rgunicorn.workers.base import Worker
 
 #: Seconds between two reports of the connections that wait, as long as nothing else wakes the arbiter.
 BACKLOG_EVERY = 1.0
@@ -16,10 +21,10 @@ BACKLOG_EVERY = 1.0
 class Reports:
     """A part of `Arbiter`."""
 
-    cfg: Any
-    log: Any
-    LISTENERS: list[Any]
-    WORKERS: Mapping[int, Any]
+    cfg: Config
+    log: Logger
+    LISTENERS: list[BaseSocket]
+    WORKERS: dict[int, Worker]
 
     def log_cut_request(
         self,
@@ -41,14 +46,14 @@ class Reports:
         }
         if name:
             environ["rgunicorn.request_id"] = name
-        _access.log_cut(self.log, environ, seconds)
+        access.log_cut(self.log, environ, seconds)
 
     def write_access_lines(self, lines: bytes) -> None:
         """A worker was killed before it had written these lines of the access log: writes them for it."""
-        for fd in _access.native_files(self.log) or []:
+        for fd in access.native_files(self.log) or []:
             # As the worker: what cannot be written is lost.
             with contextlib.suppress(OSError):
-                if _access.has_room(fd):
+                if access.has_room(fd):
                     os.write(fd, lines)
 
     def report_backlog(self) -> float | None:
@@ -68,7 +73,7 @@ class Reports:
         self.log.debug(f"{count} workers", extra=extra)
 
 
-def _backlog(listener: Any) -> int:
+def _backlog(listener: BaseSocket) -> int:
     """How many connections wait at a listener; -1 if it does not tell."""
     try:
         return int(listener.get_backlog())

@@ -8,7 +8,8 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, NoReturn
 
-from rgunicorn import _listening, util
+from rgunicorn import util
+from rgunicorn._arbiter import listening
 from rgunicorn.errors import AppImportError
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def _prepare(arbiter: Arbiter, worker: Worker) -> None:
 def _boot_and_run(arbiter: Arbiter, worker: Worker) -> None:
     util.set_process_title(f"worker [{arbiter.proc_name}]")
     arbiter.log.info("Booting worker with pid: %s", worker.pid)
-    worker.own_sockets = _listening.open_own(arbiter.cfg, arbiter.log, arbiter.WORKER_BOOT_ERROR)
+    worker.own_sockets = listening.open_own(arbiter.cfg, arbiter.log, arbiter.WORKER_BOOT_ERROR)
     worker.sockets = [*worker.sockets, *worker.own_sockets]
     arbiter.cfg.post_fork(arbiter, worker)
     worker.init_process()

@@ -12,8 +12,12 @@ import os
 import select
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
+
+if TYPE_CHECKING:
+    from rgunicorn.config import Config
+    from rgunicorn.glogging import Logger
 
 _COMBINED = '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"'
 
@@ -45,7 +49,8 @@ _NUMBERS = {"status", "bytes", "duration", "queue_time", "app_time", "send_time"
 #: What stands for a status when the client was sent nothing.
 NO_STATUS = "000"
 
-#: The methods of `Logger` that decide what a line says, and, once it is defined, what they are.
+#: The methods of `Logger` that decide what a line says, and, once it is defined, what they are. It need
+#: not be: a logger of the user's may be something else.
 DECIDING = ("access", "atoms", "now", "_get_user")
 STOCK: dict[str, Any] = {}
 
@@ -84,7 +89,7 @@ _GETITEM = SafeAtoms.__getitem__
 
 
 def atoms(
-    log: Any, resp: Any, req: Any, environ: Mapping[str, Any], request_time: timedelta
+    log: Logger, resp: Any, req: Any, environ: Mapping[str, Any], request_time: timedelta
 ) -> dict[str, Any]:
     """See `Logger.atoms`."""
     status = resp.status or NO_STATUS
@@ -137,7 +142,7 @@ def _pairs(headers: Any) -> Iterable[tuple[str, Any]]:
     return pairs
 
 
-def line_format(cfg: Any, atoms: Mapping[str, Any], wrapped: Any) -> str:
+def line_format(cfg: Config, atoms: Mapping[str, Any], wrapped: Any) -> str:
     """`access_log_format`, its names resolved; the atom of a format that is one is added to `wrapped`."""
     wanted: str = cfg.access_log_format or _COMBINED
     if wanted in ("json", "logfmt"):
@@ -177,7 +182,7 @@ def _logfmt_value(value: Any) -> str:
     return text if bare else json.dumps(text, ensure_ascii=False).translate(_DELETES)
 
 
-def native_files(log: Any) -> list[int] | None:
+def native_files(log: Logger) -> list[int] | None:
     """The descriptors of the files that lines of the access log go to; None if only Python can write them.
 
     It can be done natively as long as everything that could change a line, or wants to see its record, is as
@@ -193,17 +198,18 @@ def native_files(log: Any) -> list[int] | None:
             found.append(_descriptor(handler))
         except (OSError, ValueError, AttributeError):
             # Standard output may have been closed from the start: nobody reads these lines.
-            if getattr(handler.stream, "closed", handler.stream is None):
+            stream = getattr(handler, "stream", None)
+            if getattr(stream, "closed", stream is None):
                 continue
             return None
     return found
 
 
-def _is_stock(log: Any) -> bool:
+def _is_stock(log: Logger) -> bool:
     names = {*DECIDING, "atoms_wrapper_class"}
     if names & vars(log).keys() or SafeAtoms.__getitem__ is not _GETITEM:
         return False
-    if any(inspect.getattr_static(type(log), name, None) is not STOCK[name] for name in DECIDING):
+    if any(inspect.getattr_static(type(log), name, None) is not STOCK.get(name) for name in DECIDING):
         return False
     access = log.access_log
     return bool(
@@ -241,9 +247,9 @@ def _descriptor(handler: Any) -> int:
     return int(handler.stream.fileno())
 
 
-def is_wanted(log: Any) -> bool:
+def is_wanted(log: Logger) -> bool:
     """Whether `access` is to be called for each request: for the log, or for what its class does with it."""
-    overridden = inspect.getattr_static(type(log), "access", None) is not STOCK["access"]
+    overridden = inspect.getattr_static(type(log), "access", None) is not STOCK.get("access")
     return bool(overridden or "access" in vars(log) or getattr(log, "access_log_enabled", True))
 
 
@@ -263,7 +269,7 @@ class _Unserved:
 _UNREAD = dict.fromkeys(("REQUEST_METHOD", "RAW_URI", "PATH_INFO", "QUERY_STRING", "SERVER_PROTOCOL"), "-")
 
 
-def log_unserved(log: Any, code: int, request: Any, environ: dict[str, Any]) -> None:
+def log_unserved(log: Logger, code: int, request: Any, environ: dict[str, Any]) -> None:
     """Logs a request that no application has seen, of which `environ` says what is known."""
     response = _Unserved(f"{code:03}")
     _log(log, response, request or response, {**_UNREAD, **environ}, timedelta(0))
@@ -276,7 +282,7 @@ def has_room(fd: int) -> bool:
     return bool(poll.poll(0))
 
 
-def log_cut(log: Any, environ: dict[str, Any], seconds: float) -> None:
+def log_cut(log: Logger, environ: dict[str, Any], seconds: float) -> None:
     """Logs the request that a worker was serving when it ended, in the arbiter."""
     if not is_wanted(log) or not all(map(has_room, native_files(log) or [])):
         return
@@ -293,7 +299,7 @@ def log_cut(log: Any, environ: dict[str, Any], seconds: float) -> None:
     _log(log, request, request, environ, timedelta(seconds=seconds))
 
 
-def _log(log: Any, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
+def _log(log: Logger, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
     try:
         log.access(resp, req, environ, request_time)
     except Exception:

@@ -10,11 +10,12 @@ from rgunicorn.http import errors
 
 @dataclass(frozen=True)
 class Refusal:
-    """An answer. `text` is what the page says, not yet escaped for HTML;"""
+    """An answer. `text` is what the page says, not yet escaped for HTML."""
 
     status: int
     reason: str
     text: str
+    #: Otherwise the server's, or the application's.
     clients_fault: bool = True
 
 

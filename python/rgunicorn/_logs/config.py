@@ -10,7 +10,11 @@ import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from logging.config import dictConfig, fileConfig
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rgunicorn.config import Config
+    from rgunicorn.glogging import Logger
 
 _CONSOLE = {"class": "logging.StreamHandler", "formatter": "generic"}
 
@@ -37,7 +41,13 @@ CONFIG_DEFAULTS: dict[str, Any] = {
 }
 
 
-def apply(cfg: Any) -> None:
+def loggers() -> list[logging.Logger]:
+    """Every logger of the process, the root logger first."""
+    names = list(logging.root.manager.loggerDict)
+    return [logging.root, *map(logging.getLogger, names)]
+
+
+def apply(cfg: Config) -> None:
     """Configures logging as the settings say: the dictionary before the JSON file before the INI file.
 
     RuntimeError: it is bad; says why in one line.
@@ -90,7 +100,7 @@ def _reasons(error: BaseException) -> str:
     return ": ".join(texts)
 
 
-def reload(log: Any, cfg: Any) -> bool:
+def reload(log: Logger, cfg: Config) -> bool:
     """Sets a logger up anew. If that fails all loggers are as before, and the user is told; then False."""
     former = _Snapshot.of_all(), getattr(log, "cfg", cfg)
     try:
@@ -127,8 +137,7 @@ class _Snapshot:
 
     @classmethod
     def of_all(cls) -> list[_Snapshot]:
-        names = list(logging.root.manager.loggerDict)
-        return [cls.of(logger) for logger in (logging.root, *map(logging.getLogger, names))]
+        return [cls.of(logger) for logger in loggers()]
 
     @classmethod
     def of(cls, logger: logging.Logger) -> _Snapshot:

@@ -6,7 +6,10 @@ import contextlib
 import logging
 import logging.handlers
 import socket
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rgunicorn.config import Config
 
 #: The facilities by their names.
 SYSLOG_FACILITIES = {
@@ -55,7 +58,7 @@ def parse_syslog_address(addr: str) -> tuple[int | None, str | tuple[str, int]]:
     return _SOCKET_TYPES[scheme], (host.lower() or "localhost", int(port or 514))
 
 
-def make_handler(cfg: Any) -> logging.Handler:
+def make_handler(cfg: Config) -> logging.Handler:
     """A handler as the settings ask for it. RuntimeError: they are bad, or nobody listens there."""
     try:
         facility = SYSLOG_FACILITIES[cfg.syslog_facility.lower()]

@@ -14,11 +14,12 @@ import threading
 from collections import deque
 from collections.abc import Iterable
 from types import FrameType
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from rgunicorn.errors import HaltServer
 
 if TYPE_CHECKING:
+    from rgunicorn.glogging import Logger
     from rgunicorn.workers.base import Worker
 
 
@@ -50,7 +51,7 @@ class Orders:
         "stop",
     )
 
-    log: Any
+    log: Logger
     pid: int | None
     master_name: str
     WORKERS: dict[int, Worker]

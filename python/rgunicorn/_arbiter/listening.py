@@ -6,18 +6,22 @@ import contextlib
 import socket
 import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING
 
-from rgunicorn import sock, systemd
+from rgunicorn import sock, systemd, util
+
+if TYPE_CHECKING:
+    from rgunicorn.config import Config
+    from rgunicorn.glogging import Logger
 
 
-def shared_addresses(cfg: Any) -> list[Any]:
+def shared_addresses(cfg: Config) -> list[util.Address]:
     """The addresses that the arbiter listens on."""
     own = own_addresses(cfg)
     return [address for address in cfg.address if address not in own]
 
 
-def own_addresses(cfg: Any) -> list[Any]:
+def own_addresses(cfg: Config) -> list[util.Address]:
     """The addresses that every worker listens on for itself: with `reuse_port` the TCP ones, unless sockets
     were inherited, which stand for all."""
     if not cfg.reuse_port or any(isinstance(address, int) for address in cfg.address):
@@ -25,7 +29,7 @@ def own_addresses(cfg: Any) -> list[Any]:
     return [address for address in cfg.address if isinstance(address, tuple)]
 
 
-def open_shared(cfg: Any, log: Any) -> tuple[list[sock.BaseSocket], bool]:
+def open_shared(cfg: Config, log: Logger) -> tuple[list[sock.BaseSocket], bool]:
     """The listeners of the arbiter, and whether they came from systemd. Exits where one cannot be had."""
     first, count = systemd.SD_LISTEN_FDS_START, systemd.listen_fds()
     if count:
@@ -35,7 +39,7 @@ def open_shared(cfg: Any, log: Any) -> tuple[list[sock.BaseSocket], bool]:
     return sock.create_sockets(cfg, log), False
 
 
-def open_own(cfg: Any, log: Any, exit_status: int) -> list[sock.BaseSocket]:
+def open_own(cfg: Config, log: Logger, exit_status: int) -> list[sock.BaseSocket]:
     """The listeners of one worker, in its process. Exits with `exit_status` where one cannot be had."""
     try:
         return sock.open_listeners(cfg, log, own_addresses(cfg))

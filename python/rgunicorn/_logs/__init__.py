@@ -1,0 +1,1 @@
+"""What `glogging` is made of: lines of the access log, configurations of logging, syslog."""
