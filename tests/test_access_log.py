@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import select
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -197,6 +198,29 @@ def test_logs_that_take_nothing_stop_nothing(serve: Serve, tmp_path: Path, kind:
     assert server.get("/").status == 201
 
 
+def test_a_line_that_was_cut_by_a_full_disk_stays_alone(serve: Serve, log: Path) -> None:
+    # The limit is one for the error log too, which is to stay below.
+    earlier = f"{'x' * 100_000}\n"
+    log.write_text(earlier)
+    server = logging(serve, log, "--access-logformat", "%(U)s end")
+    unlimited = resource.prlimit(server.worker(), resource.RLIMIT_FSIZE)
+
+    def limit(size: int) -> None:
+        resource.prlimit(server.worker(), resource.RLIMIT_FSIZE, (size, unlimited[1]))
+
+    server.get("/one")
+    lines(log, 2)
+    limit(len(earlier + "/one end\n/tw"))
+    server.get("/two")
+    server.wait_for_log("Cannot write the access log, lines are lost: File too large")
+    server.get("/three")
+    assert server.get("/fails").status == 500
+    server.wait_for_log("it fails")
+    limit(unlimited[0])
+    server.get("/four")
+    assert lines(log, 4)[1:] == ["/one end", "/tw", "/four end"]
+
+
 @pytest.mark.ours("what the application writes to wsgi.errors fails")
 def test_an_error_log_that_takes_nothing_stops_nothing(serve: Serve, tmp_path: Path) -> None:
     """Of a full error log nothing can be read: the server is asked itself."""
@@ -282,6 +306,8 @@ REQUESTS = [
         b"Content-Length: 3\r\ntraceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n",
         b"abc",
     ),
+    get(b"Referer: \r\nUser-Agent: -\r\n"),
+    get("Authorization: Basic w7xiZXI6cHc=\r\nUser-Agent: \xe9\xfc\r\n".encode("latin-1"), b"/%e9?%C3%A9"),
     get(version=b"HTTP/1.0"),
     b"GET /no-host HTTP/1.1\r\n\r\n",
     b"nonsense\r\n\r\n",

@@ -228,7 +228,6 @@ def test_parts_that_do_not_exist_are_refused(
 
 def test_hooks_of_parts_that_do_not_exist_are_refused(project: Project) -> None:
     for hook, part in [
-        ("def ssl_context(config, default): return default()", "TLS"),
         ("def on_dirty_starting(arbiter): pass", "the dirty arbiter"),
         ("def dirty_post_fork(arbiter, worker): pass", "the dirty arbiter"),
         ("def dirty_worker_init(worker): pass", "the dirty arbiter"),
@@ -239,6 +238,14 @@ def test_hooks_of_parts_that_do_not_exist_are_refused(project: Project) -> None:
         name = hook[4:].partition("(")[0]
         missing = f"{part} is not part of this version of rgunicorn"
         assert said == f"\nError: {missing} ({name} from the configuration file {path}, line 1)\n"
+
+
+def test_ssl_context_without_a_certificate_asks_for_nothing(project: Project) -> None:
+    # As in the configuration that Gunicorn gives as its example.
+    project.write("gunicorn.conf.py", "def ssl_context(conf, default): return default()\n")
+    assert "ssl_context()" in project.settings("app")["ssl_context"]
+    said = project.refusal("--certfile", "x.pem", "app")
+    assert said.startswith("\nError: TLS is not part of this version")
 
 
 def test_defaults_and_wishes_taken_back_are_no_wish_for_a_part(project: Project) -> None:

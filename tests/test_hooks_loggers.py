@@ -33,7 +33,8 @@ class Mine(Logger):
     "status": resp.status, "sent": resp.sent, "headers": resp.headers, "method": req.method,
             "uri": req.uri, "own": getattr(req, "own", None), "seconds": request_time.total_seconds(),
             "note": environ.get("app.note"), "address": environ["REMOTE_ADDR"], "raw": environ["RAW_URI"],
-            "names": dict(req.headers).get("X-ME"),
+            "names": dict(req.headers).get("X-ME"), "code": getattr(resp, "status_code", None),
+            "path": environ["PATH_INFO"], "verb": environ["REQUEST_METHOD"],
         }
         with open(os.environ["TRACE"], "a") as file:
             file.write(json.dumps(facts) + "\\n")
@@ -87,6 +88,9 @@ def test_the_logger_gets_what_gunicorns_would(serve: Serve, tmp_path: Path) -> N
         "address": "127.0.0.1",
         "raw": "/a%20b?q",
         "names": "you",
+        "code": 201,
+        "path": "/a b",
+        "verb": "GET",
     }
 
 
@@ -114,6 +118,16 @@ def test_the_logger_hears_of_requests_that_a_hook_has_failed(serve: Serve, tmp_p
         "/x",
         "127.0.0.1",
     )
+
+
+@pytest.mark.ours("Gunicorn does not log refused requests")
+def test_the_logger_hears_of_requests_that_cannot_be_read(serve: Serve, tmp_path: Path) -> None:
+    logged = Logged(serve, tmp_path)
+    with logged.server.connect() as connection:
+        assert connection.request(b"nonsense\r\n\r\n").status == 400
+    (line,) = logged.lines(1)
+    assert (line["status"], line["code"]) == ("400", 400)
+    assert {line[name] for name in ("verb", "raw", "path", "method")} == {"-"}
 
 
 def test_a_logger_that_fails_harms_no_response(serve: Serve, tmp_path: Path) -> None:

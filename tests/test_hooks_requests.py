@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from conftest import Serve
 from support.cases import chunked, get, post
+from support.diag import receive_queue
 from support.processes import wait_for
 from support.server import Server
 
@@ -499,6 +501,45 @@ def test_a_hook_that_takes_too_long_is_timed_out(serve: Serve) -> None:
 
 
 # Order, and hooks that are not set
+
+
+@pytest.mark.ours("a request is timed only when its worker is idle at its start")
+def test_the_time_of_a_hook_is_not_that_of_the_next_request(serve: Serve, tmp_path: Path) -> None:
+    """Both requests are there in one turn of the loop."""
+    config = """
+import time
+def post_request(worker, req):
+    if req.path == "/first":
+        time.sleep(0.6)
+"""
+    source = """
+import time
+def app(environ, start_response):
+    if environ["PATH_INFO"] == "/waits":
+        time.sleep(0.5)
+    start_response("200 OK", [("Content-Length", "0")])
+    return []
+"""
+    log = tmp_path / "access.log"
+    flags = ["--access-logfile", str(log), "--access-logformat", "%(U)s %(M)s"]
+    server = serve("app:app", *flags, source=source, config=config)
+    with ExitStack() as stack:
+        waits, first, second = (stack.enter_context(server.connect()) for _ in range(3))
+        for connection in (waits, first, second):
+            connection.request(get(target=b"/warm"))
+        waits.send(get(target=b"/waits"))
+        wait_for(lambda: receive_queue(server.address, waits.socket.getsockname()) == 0, "a read")
+        first.send(get(target=b"/first"))
+        second.send(get(target=b"/second"))
+        for connection in (first, second):
+            connection.read_response()
+    took = dict(line.split() for line in wait_for(lambda: written(log, 6), "every line"))
+    assert int(took["/second"]) < 400
+
+
+def written(log: Path, count: int) -> list[str] | None:
+    found = log.read_text().splitlines()
+    return found if len(found) == count else None
 
 
 def test_the_hooks_of_a_retiring_worker_run(serve: Serve, tmp_path: Path) -> None:

@@ -206,6 +206,68 @@ def test_the_worker_is_killed(
         assert line(log) == expected
 
 
+@pytest.mark.parametrize("config", ["", OWN_LOGGER], ids=["native", "python"])
+def test_a_worker_that_is_killed_in_the_hook_behind_a_request_has_one_line(
+    serve: Serve, log: Path, config: str
+) -> None:
+    hook = """
+import os
+def post_request(worker, req):
+    if req.path == "/last":
+        os.kill(os.getpid(), 9)
+"""
+    server = serving(serve, log, form="%(reason)s %(U)s", config=config + hook)
+    with server.connect() as connection:
+        connection.request(get(target=b"/first"))
+        connection.request(get(target=b"/last"))
+        connection.assert_closed()
+    server.get("/next")
+    server.stop()
+    assert log.read_text().splitlines() == ["ok /first", "ok /last", "ok /next"]
+
+
+def test_the_worker_is_killed_while_a_response_is_taken_slowly(serve: Serve, log: Path) -> None:
+    form = f"{FORM} %(send_time)s"
+    server = serving(serve, log, form=form)
+    worker = server.worker()
+    with ExitStack() as stack:
+        slow = [
+            stack.enter_context(begin(server, get(target=b"/big"), receive_buffer=4096)) for _ in range(3)
+        ]
+        for connection in slow:
+            connection.socket.recv(1)
+        server.get("/next")
+        reset(slow[0])
+        wait_for(lambda: "client_gone" in log.read_text(), "the line of the client that is gone")
+        os.kill(worker, signal.SIGKILL)
+        wait_for(lambda: not alive(worker) and server.booted(), "another worker")
+    server.stop()
+    found = [line.rsplit(" ", 1) for line in log.read_text().splitlines()]
+    assert [line for line, _ in found] == [
+        "ok 200 GET /next",
+        "client_gone 200 GET /big",
+        *["killed 200 GET /big"] * 2,
+    ]
+    assert [took for _, took in found[2:]] == ["-", "-"]
+
+
+def test_a_logger_that_fails_keeps_nobody_from_hearing_of_a_dead_worker(serve: Serve, log: Path) -> None:
+    config = """
+import os, sys
+from rgunicorn.glogging import Logger
+class logger_class(Logger):
+    def access(self, *args):
+        sys.exit(5)
+def child_exit(server, worker):
+    server.log.info("child_exit %s", worker.pid)
+"""
+    server = serving(serve, log, config=config)
+    worker = server.worker()
+    begin(server, get(target=b"/dies"))
+    server.wait_for_log(f"child_exit {worker}$")
+    server.wait_for_exit(5)
+
+
 def test_a_killed_worker_takes_no_line_with_it(serve: Serve, log: Path) -> None:
     """Several requests are answered in one turn of its loop, and the last one kills it."""
     server = serving(serve, log, form="%(reason)s %(U)s")

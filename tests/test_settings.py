@@ -141,6 +141,8 @@ def test_a_bad_value_in_the_environment_names_the_variable(project: Project) -> 
         ("umask = '0022'", "invalid literal for int() with base 0: '0022'"),
         ("preload_app = 1", "Invalid type for casting: 1"),
         ("bind = 8000", "Not a string: 8000"),
+        ("bind = [['127.0.0.1:0']]", "Not a string: ['127.0.0.1:0']"),
+        ("bind = []; bind.append(bind)", "Not a string: [[...]]"),
         ("forwarded_allow_ips = ['10.0.0.1']", "Not a string: ['10.0.0.1']"),
         ("forwarded_allow_ips = '10.0.0.1/8'", "10.0.0.1/8 has host bits set"),
         ("secure_scheme_headers = 'x'", "Value is not a dictionary: x "),

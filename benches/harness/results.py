@@ -41,6 +41,16 @@ class Results:
         ]
         return median(ratios) if ratios else None
 
+    def share(self, server: str, workload: str, base: str, figure: str = "per_second") -> float | None:
+        """What `server` does of `workload` over what it does of `base`: the median of the rounds."""
+        bases = {s.round: s.figures[figure] for s in self._of(server, base) if s.ok}
+        ratios = [
+            sample.figures[figure] / bases[sample.round]
+            for sample in self._of(server, workload)
+            if sample.ok and bases.get(sample.round)
+        ]
+        return median(ratios) if ratios else None
+
     def note(self, server: str, workload: str) -> str:
         """What is to be known beside the figures, or why there are none."""
         notes = [note for s in self._of(server, workload) for note in s.note.split("; ") if note]

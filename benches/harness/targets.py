@@ -13,6 +13,7 @@ GUNICORN_RATIO = 12.0
 HELLO_USER_US = 1.5
 SLOW_P99_MS = 50.0
 IDLE_MIB = 10.0
+LOGGED_SHARE = 0.85
 # Within the noise of a run of a few seconds.
 IDLE_SHARE = 0.97
 
@@ -32,6 +33,7 @@ def targets(results: Results) -> list[Target]:
     found = [_fastest(results), _gunicorn(results)]
     found += [_not_behind(results, name) for name in _throughput_names(results)]
     found += [
+        _logged(results),
         _at_most(results, "user CPU per hello, us", "hello", "user_us", HELLO_USER_US),
         _at_most(results, "p99 beside slow clients, ms", "slow-clients", "p99_us", SLOW_P99_MS, 1e-3),
         _at_most(results, "10,000 idle connections, MiB", "idle-10k", "grown_mib", IDLE_MIB),
@@ -80,6 +82,14 @@ def _at_most(
     if value is None:
         return None
     return Target(text, f"<= {most:g}", f"{value * scale:.2f}", value * scale <= most)
+
+
+def _logged(results: Results) -> Target | None:
+    share = results.share(REFERENCE, "access-log", base="hello")
+    if share is None:
+        return None
+    text = "hello with an access log beside hello without"
+    return Target(text, f">= {LOGGED_SHARE:g}", f"{share:.2f}", share >= LOGGED_SHARE)
 
 
 def _kept(results: Results) -> Target | None:

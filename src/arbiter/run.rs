@@ -16,6 +16,7 @@ use super::children::Time;
 use super::host::Host;
 use super::line::{Level, Line};
 use super::plan::{Action, Limits, Plan};
+use crate::log::Reason;
 use crate::scoreboard::{Board, Slot, State};
 use crate::sys::fork::{self, Side};
 use crate::sys::signals::{self, SignalPipe};
@@ -219,18 +220,9 @@ impl<'a, 'py> Run<'a, 'py> {
                 logged.and(self.host.abort_worker(pid))
             }
             Action::Reaped { pid, slot, why } => {
-                let cut = self.board.snapshot(slot);
-                let request = self.board.request(slot);
-                let unwritten = self.board.unwritten(slot);
+                let logged = self.log_what_is_left(pid, slot, why);
                 self.board.release(slot);
-                if !unwritten.is_empty() {
-                    self.host.write_access_lines(&unwritten)?;
-                }
-                if cut.state == State::Busy {
-                    let took = now().saturating_sub(Time::from_nanos(cut.busy_since));
-                    self.host.log_cut_request(pid, &request, took, why)?;
-                }
-                self.host.remove_worker(pid)
+                self.host.remove_worker(pid).and(logged)
             }
             Action::Log(line) => self.host.log(&line),
             Action::Handle(signal) => self.host.handle(signal),
@@ -246,6 +238,20 @@ impl<'a, 'py> Run<'a, 'py> {
             Action::ReopenLogs => self.host.reopen_logs(),
             Action::CloseListeners => self.host.close_listeners(),
         }
+    }
+
+    /// Writes the lines of the access log that a worker has not written: of requests that it has served, of responses
+    /// that it was sending, and of the request that it was serving when it ended.
+    fn log_what_is_left(&self, pid: i32, slot: usize, why: Reason) -> PyResult<()> {
+        for lines in self.board.unwritten(slot).iter().filter(|lines| !lines.is_empty()) {
+            self.host.write_access_lines(lines)?;
+        }
+        let seen = self.board.snapshot(slot);
+        if seen.state == State::Busy && !self.board.is_logged(slot) {
+            let took = now().saturating_sub(Time::from_nanos(seen.busy_since));
+            self.host.log_cut_request(pid, &self.board.request(slot), took, why)?;
+        }
+        Ok(())
     }
 
     /// Gunicorn's line for a late worker, and what it was doing.

@@ -11,6 +11,16 @@ pub enum Text<'a> {
     Unicode(&'a str),
 }
 
+impl<'a> Text<'a> {
+    /// The text as it is stored.
+    pub fn as_bytes(self) -> &'a [u8] {
+        match self {
+            Self::Bytes(bytes) => bytes,
+            Self::Unicode(text) => text.as_bytes(),
+        }
+    }
+}
+
 /// Into what a text is put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
@@ -25,10 +35,7 @@ pub enum Style {
 
 /// Appends `text`. Latin-1 becomes UTF-8.
 pub fn append(out: &mut Vec<u8>, text: Text<'_>, style: Style) {
-    let bytes = match text {
-        Text::Bytes(bytes) => bytes,
-        Text::Unicode(text) => text.as_bytes(),
-    };
+    let bytes = text.as_bytes();
     let quoted = match style {
         Style::Line => false,
         Style::Json => true,

@@ -87,7 +87,8 @@ impl<'a> Record<'a> {
     pub(super) fn append(&self, out: &mut Vec<u8>, atom: &Atom, style: Style, times: &Times) {
         match atom {
             Atom::Address => self.append_address(out, style),
-            Atom::Time => escape::append(out, Text::Unicode(&times.common), style),
+            // Only lines have this form of it; there it needs no quotes.
+            Atom::Time => out.extend_from_slice(times.common.as_bytes()),
             Atom::IsoTime => escape::append(out, Text::Unicode(&times.iso), style),
             Atom::Status if self.code == 0 && style != Style::Json => out.extend_from_slice(b"000"),
             Atom::Status => append_display(out, self.code),
@@ -207,9 +208,10 @@ fn append_protocol(out: &mut Vec<u8>, request: &Request) {
     out.extend([b'0' + version.major % 10, b'.', b'0' + version.minor % 10]);
 }
 
-/// Appends a text; where there is none a dash, or JSON's `null`.
+/// Appends a text; where there is none a dash, or JSON's `null`: in formats of fields for an empty text too, and for the
+/// dash that clients send as one.
 fn append_text(out: &mut Vec<u8>, text: Option<Text<'_>>, style: Style) {
-    match text {
+    match text.filter(|text| style == Style::Line || !matches!(text.as_bytes(), b"" | b"-")) {
         Some(text) => escape::append(out, text, style),
         None if style == Style::Json => out.extend_from_slice(b"null"),
         None => out.push(b'-'),

@@ -83,16 +83,32 @@ impl ChunkDecoder {
     /// The body's bytes at the start of `data`, how many bytes of `data` are used up, and whether the body has ended.
     /// What is not used up is to be given again, with more behind it.
     fn decode<'py>(&self, py: Python<'py>, data: &[u8]) -> PyResult<(Bound<'py, PyBytes>, usize, bool)> {
+        // The exception is made without the lock, since that runs Python code.
+        let decoded = self.decode_all(data).map_err(|refusal| raised(py, &refusal))?;
+        Ok((PyBytes::new(py, &decoded.body), decoded.consumed, decoded.ended))
+    }
+}
+
+struct Decoded {
+    body: Vec<u8>,
+    consumed: usize,
+    ended: bool,
+}
+
+impl ChunkDecoder {
+    fn decode_all(&self, data: &[u8]) -> Result<Decoded, Refusal> {
         let mut chunked = self.chunked.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut body, mut at) = (Vec::new(), 0);
+        let mut decoded = Decoded { body: Vec::new(), consumed: 0, ended: false };
         loop {
-            let step = chunked.next(&data[at..], &self.rules).map_err(|refusal| raised(py, &refusal))?;
-            if let Chunk::Data(data_range) = &step.chunk {
-                body.extend_from_slice(&data[at..][data_range.clone()]);
+            let rest = &data[decoded.consumed..];
+            let step = chunked.next(rest, &self.rules)?;
+            if let Chunk::Data(range) = &step.chunk {
+                decoded.body.extend_from_slice(&rest[range.clone()]);
             }
-            at += step.consumed;
+            decoded.consumed += step.consumed;
             if matches!(step.chunk, Chunk::End | Chunk::Partial) {
-                return Ok((PyBytes::new(py, &body), at, step.chunk == Chunk::End));
+                decoded.ended = step.chunk == Chunk::End;
+                return Ok(decoded);
             }
         }
     }

@@ -63,10 +63,15 @@ pub fn raw(kind: Kind, given: &Bound<'_, PyAny>) -> PyResult<Raw> {
         return Ok(Raw::Text(text.to_str()?.to_owned()));
     }
     if is_sequence(given) {
-        let items: PyResult<Vec<Raw>> = given.try_iter()?.map(|item| raw(Kind::Text, &item?)).collect();
+        let items: PyResult<Vec<Raw>> = given.try_iter()?.map(|item| raw_item(&item?)).collect();
         return items.map(Raw::List);
     }
     opaque(nature(kind, given)?, given)
+}
+
+/// No setting takes a list within a list, which may even hold itself.
+fn raw_item(item: &Bound<'_, PyAny>) -> PyResult<Raw> {
+    if is_sequence(item) { opaque(Nature::Other, item) } else { raw(Kind::Text, item) }
 }
 
 fn is_sequence(given: &Bound<'_, PyAny>) -> bool {

@@ -45,8 +45,13 @@ const REQUESTS: usize = 3;
 const RETIRING: usize = 4;
 const LATE: usize = 5;
 const LOADED: usize = 6;
+const LOGGED: usize = 7;
 /// The rest of the slot belongs to `request`.
 const REQUEST: usize = 8;
+
+// The lines that a worker keeps, behind all slots.
+const WRITTEN_SOON: usize = 0;
+const UNSENT: usize = 1;
 
 /// What a worker is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +104,7 @@ impl Board {
     /// Room for `slots` workers at once. `waker` is the write end of a non-blocking pipe that the arbiter
     /// polls.
     pub fn new(slots: usize, waker: OwnedFd) -> io::Result<Arc<Self>> {
-        let memory = SharedWords::new(HEADER_WORDS + slots * (SLOT_WORDS + LINES_WORDS))?;
+        let memory = SharedWords::new(HEADER_WORDS + slots * (SLOT_WORDS + 2 * LINES_WORDS))?;
         Ok(Arc::new(Self { memory, slots, waker }))
     }
 
@@ -110,7 +115,8 @@ impl Board {
         for word in self.slot(index) {
             word.store(0, Relaxed);
         }
-        lines::store(self.lines(index), b"", 0);
+        lines::store(self.lines(index, WRITTEN_SOON), b"", 0);
+        lines::store(self.lines(index, UNSENT), b"", 0);
         self.slot(index)[STATE].store(State::Booting as u64, SeqCst);
         Some(Slot { board: Arc::clone(self), index })
     }
@@ -138,6 +144,11 @@ impl Board {
         request::load(&self.slot(index)[REQUEST..])
     }
 
+    /// Whether the request that the worker of that slot started last has its line in the access log.
+    pub fn is_logged(&self, index: usize) -> bool {
+        self.slot(index)[LOGGED].load(Relaxed) != 0
+    }
+
     /// The worker of that slot is about to be told that its request takes too long.
     pub fn mark_late(&self, index: usize) {
         self.slot(index)[LATE].store(1, SeqCst);
@@ -154,13 +165,14 @@ impl Board {
         self.memory.words()[ASLEEP].store(0, SeqCst);
     }
 
-    /// The lines of the access log that the worker of that slot has not written.
-    pub fn unwritten(&self, index: usize) -> Vec<u8> {
-        lines::load(self.lines(index))
+    /// The lines of the access log that the worker of that slot has not written, and those of responses that it was
+    /// still sending.
+    pub fn unwritten(&self, index: usize) -> [Vec<u8>; 2] {
+        [WRITTEN_SOON, UNSENT].map(|which| lines::load(self.lines(index, which)))
     }
 
-    fn lines(&self, index: usize) -> &[AtomicU64] {
-        let start = HEADER_WORDS + self.slots * SLOT_WORDS + index * LINES_WORDS;
+    fn lines(&self, index: usize, which: usize) -> &[AtomicU64] {
+        let start = HEADER_WORDS + self.slots * SLOT_WORDS + (2 * index + which) * LINES_WORDS;
         &self.memory.words()[start..start + LINES_WORDS]
     }
 
@@ -211,11 +223,12 @@ impl Slot {
         let words = self.words();
         request::store(&words[REQUEST..], method, target, peer);
         words[BUSY_SINCE].store(now, Relaxed);
+        words[LOGGED].store(0, Relaxed);
         self.change(State::Busy);
         self.board.wake_if_asleep();
     }
 
-    /// What the logs call the request that `begin` told of. At most 56 bytes are kept.
+    /// What the logs call the request that `begin` is about to tell of. At most 56 bytes are kept.
     pub fn name(&self, id: &[u8]) {
         request::store_name(&self.words()[REQUEST..], id);
     }
@@ -223,7 +236,18 @@ impl Slot {
     /// Lines that the worker will write to the access log soon, or the arbiter for it: about 4 KiB of them are kept. The
     /// first `known` bytes are those of the last call.
     pub fn keep_lines(&self, lines: &[u8], known: usize) {
-        lines::store(self.board.lines(self.index), lines, known);
+        lines::store(self.board.lines(self.index, WRITTEN_SOON), lines, known);
+    }
+
+    /// Lines for the arbiter to write if the worker is killed, of responses that it is still sending: all of them, of
+    /// which about 4 KiB are kept.
+    pub fn keep_unsent(&self, lines: &[u8]) {
+        lines::store(self.board.lines(self.index, UNSENT), lines, 0);
+    }
+
+    /// The request that `begin` told of has its line in the access log: it needs none if the worker ends before `end`.
+    pub fn logged(&self) {
+        self.words()[LOGGED].store(1, Relaxed);
     }
 
     /// Whether the arbiter has found that the request takes too long.

@@ -41,9 +41,13 @@ fn a_slot_goes_through_its_states() {
     assert_eq!(state(), State::Booting);
     slot.booted();
     assert_eq!((state(), pokes(&reader)), (State::Idle, 1));
+    slot.logged();
     slot.begin(b"GET", b"/", None, 7);
     assert_eq!((state(), board.snapshot(slot.index()).busy_since), (State::Busy, 7));
+    assert!(!board.is_logged(slot.index()));
     slot.count();
+    slot.logged();
+    assert!(board.is_logged(slot.index()));
     slot.end();
     assert_eq!((state(), board.snapshot(slot.index()).requests), (State::Idle, 1));
     assert_eq!(slot.counted(), 1);
@@ -141,12 +145,14 @@ fn lines_of_a_killed_worker_are_left_on_the_board() {
         let known = lines.len();
         lines.extend_from_slice(format!("{number} {}\n", "x".repeat(number % 11)).as_bytes());
         first.keep_lines(&lines, known);
-        assert_eq!(board.unwritten(first.index()), lines);
+        assert_eq!(board.unwritten(first.index()), [lines.clone(), Vec::new()]);
     }
-    assert_eq!(board.unwritten(second.index()), b"");
+    first.keep_unsent(b"unsent\n");
+    assert_eq!(board.unwritten(first.index()), [lines, b"unsent\n".to_vec()]);
+    assert_eq!(board.unwritten(second.index()), [b"", b""]);
     first.keep_lines(&[b'x'; 10_000], 0);
-    assert_eq!(board.unwritten(first.index()).len(), 4152);
+    assert_eq!(board.unwritten(first.index())[0].len(), 4152);
     board.release(first.index());
     let again = board.claim().expect("a place");
-    assert_eq!((again.index(), board.unwritten(again.index())), (first.index(), Vec::new()));
+    assert_eq!((again.index(), board.unwritten(again.index())), (first.index(), [const { Vec::new() }; 2]));
 }

@@ -967,8 +967,8 @@ A callable with three or two positional parameters gets only the first ones.",
         class: "NewSSLContext",
         section: Section::ServerHooks,
         kind: Kind::Hook(&[2]),
-        description: "Called with the configuration and a function that makes the default `SSLContext`; gives the one to use.",
-        missing: Some(Missing { part: "TLS", when: When::Changed, unless: None }),
+        // Gunicorn's example configuration has it: it asks for nothing as long as there is neither certificate nor key.
+        description: "Called with the configuration and a function that makes the default `SSLContext`; gives the one to use. Not called without `certfile` or `keyfile`.",
         ..PLAIN
     },
     Setting {

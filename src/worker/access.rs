@@ -89,11 +89,11 @@ impl AccessLog {
     }
 
     /// Adds the line of one request.
-    pub fn add(&mut self, record: &Record<'_>) {
+    pub fn add(&mut self, py: Python<'_>, record: &Record<'_>) {
         if let Route::Native(lines) = &mut self.route {
             let known = lines.lines.len();
             lines.format.write(&mut lines.lines, record);
-            lines.added(known);
+            lines.added(py, known);
         }
     }
 
@@ -103,22 +103,23 @@ impl AccessLog {
         let Route::Native(lines) = &mut self.route else { return None };
         lines.tickets += 1;
         lines.drafts.insert(lines.tickets, (lines.format.draft(record), ended));
+        lines.keep_drafts();
         Some(lines.tickets)
     }
 
     /// A response has been sent, or will not be. `at`: when, as `ended`.
-    pub fn complete(&mut self, ticket: u64, reason: Reason, at: u64) {
+    pub fn complete(&mut self, py: Python<'_>, ticket: u64, reason: Reason, at: u64) {
         if let Route::Native(lines) = &mut self.route {
-            lines.complete(ticket, reason, at);
+            lines.complete(py, ticket, reason, at);
         }
     }
 
     /// Looks the files up again.
     pub fn reopen(&mut self, log: &Bound<'_, PyAny>) -> PyResult<()> {
         if let Route::Native(lines) = &mut self.route {
-            lines.write();
+            lines.write(log.py());
             if let Some(outputs) = outputs(log)? {
-                lines.outputs.iter_mut().for_each(Output::finish);
+                lines.finish(log.py());
                 lines.outputs = outputs;
             }
         }
@@ -126,21 +127,21 @@ impl AccessLog {
     }
 
     /// Writes the lines that are waiting. True: some wait on, for whoever reads them.
-    pub fn write(&mut self) -> bool {
+    pub fn write(&mut self, py: Python<'_>) -> bool {
         let Route::Native(lines) = &mut self.route else { return false };
-        lines.write();
-        lines.outputs.iter().any(Output::is_behind)
+        lines.write(py);
+        lines.is_behind()
     }
 
     /// Writes what is left, of responses that were not sent in time too. The worker leaves.
-    pub fn finish(&mut self) {
+    pub fn finish(&mut self, py: Python<'_>) {
         if let Route::Native(lines) = &mut self.route {
             let tickets: Vec<_> = lines.drafts.keys().copied().collect();
             for ticket in tickets {
-                lines.complete(ticket, Reason::Shutdown, sys::clock::monotonic());
+                lines.complete(py, ticket, Reason::Shutdown, sys::clock::monotonic());
             }
-            lines.write();
-            lines.outputs.iter_mut().for_each(Output::finish);
+            lines.write(py);
+            lines.finish(py);
         }
     }
 
@@ -158,24 +159,57 @@ impl Lines {
         Self { format, lines: Vec::new(), slot, outputs, drafts: HashMap::new(), tickets: 0, news: None }
     }
 
-    fn complete(&mut self, ticket: u64, reason: Reason, at: u64) {
+    fn complete(&mut self, py: Python<'_>, ticket: u64, reason: Reason, at: u64) {
         let Some((draft, ended)) = self.drafts.remove(&ticket) else { return };
         let conclusion = Conclusion { reason, sending: Some(at.saturating_sub(ended)) };
         let known = self.lines.len();
         self.format.complete(&mut self.lines, &draft, conclusion);
-        self.added(known);
+        self.added(py, known);
+        self.keep_drafts();
+    }
+
+    /// What the arbiter writes of the responses that are being sent if this worker is killed: as many lines as there is
+    /// room for.
+    fn keep_drafts(&self) {
+        let killed = Conclusion { reason: Reason::Killed, sending: None };
+        let mut lines = Vec::new();
+        for (draft, _) in self.drafts.values() {
+            let fitting = lines.len();
+            self.format.complete(&mut lines, draft, killed);
+            if lines.len() > ENOUGH {
+                lines.truncate(fitting);
+                break;
+            }
+        }
+        self.slot.keep_unsent(&lines);
     }
 
     /// A line stands behind the `known` bytes of others.
-    fn added(&mut self, known: usize) {
+    fn added(&mut self, py: Python<'_>, known: usize) {
         if self.lines.len() >= ENOUGH {
-            self.write();
+            self.write(py);
         } else {
             self.slot.keep_lines(&self.lines, known);
         }
     }
 
-    fn write(&mut self) {
+    /// Some lines wait for whoever reads them.
+    fn is_behind(&self) -> bool {
+        self.outputs.iter().any(Output::is_behind)
+    }
+
+    fn write(&mut self, py: Python<'_>) {
+        // One that is behind is waited for.
+        if self.is_behind() { py.detach(|| self.write_all()) } else { self.write_all() }
+    }
+
+    fn finish(&mut self, py: Python<'_>) {
+        if self.is_behind() {
+            py.detach(|| self.outputs.iter_mut().for_each(Output::finish));
+        }
+    }
+
+    fn write_all(&mut self) {
         for output in &mut self.outputs {
             if (!self.lines.is_empty() || output.is_behind())
                 && let Some(news) = output.write(&self.lines)

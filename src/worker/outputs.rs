@@ -92,15 +92,17 @@ impl Output {
                 Nature::Pipe | Nature::Socket => &lines[at..at + whole_lines(&lines[at..])],
                 Nature::Plain => &lines[at..],
             };
-            if std::mem::take(&mut self.torn) {
-                let _ = file::write_some(self.fd.as_fd(), self.nature, b"\n");
+            if self.torn {
+                self.torn = file::write_some(self.fd.as_fd(), self.nature, b"\n").is_err();
             }
             match file::write_some(self.fd.as_fd(), self.nature, chunk) {
                 Ok(written) => at += written,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => {
                     self.failure = Some(error);
-                    self.torn = at > 0 && lines[at - 1] != b'\n';
+                    if at > 0 {
+                        self.torn = lines[at - 1] != b'\n';
+                    }
                     self.lost += count(&lines[at..]);
                     return lines.len();
                 }

@@ -88,15 +88,20 @@ impl Server {
 
     /// Serves one request and gives its connection back to the reactor.
     pub fn serve(&mut self, py: Python<'_>, reactor: &mut Reactor, exchange: Exchange) -> Mood {
-        let started = reactor.now();
-        self.slot.begin(exchange.method(), exchange.target(), exchange.peer(), started);
+        let started = match self.hooks.post_request {
+            // The reactor's clock is that of the previous request's end, before its hook.
+            Some(_) => clock::monotonic(),
+            None => reactor.now(),
+        };
         let queue = started.saturating_sub(reactor.polled_at());
+        // Named before it is on the scoreboard: there its name must not be that of another.
         let mut passage = Passage { queue, started, id: self.name(&exchange) };
+        self.slot.begin(exchange.method(), exchange.target(), exchange.peer(), started);
         if self.hooks.pre_request.is_none() {
             self.journal.request(py, &exchange);
         }
         let opened = self.bridge.open(py, exchange);
-        self.show_name(py, passage.id.as_ref(), &opened);
+        self.show_name(py, passage.id.as_deref(), &opened);
         let ready = self.call_first_hook(py, &opened);
         if self.hooks.pre_request.is_some() {
             // Gunicorn does not count the time of the hook.

@@ -48,8 +48,8 @@ pub struct Opened<'py> {
 enum Stage<'py> {
     /// The responder holds the exchange.
     Ready(Bound<'py, PyDict>),
-    /// There is no environ for it, or an object for it could not be made.
-    Failed(Exchange, Abort),
+    /// There is no environ for it, or an object for it could not be made. Boxed because of the usual case, which moves.
+    Failed(Box<(Exchange, Abort)>),
 }
 
 impl<'py> Opened<'py> {
@@ -62,7 +62,7 @@ impl<'py> Opened<'py> {
     }
 
     fn failed(request: Option<Bound<'py, PyAny>>, exchange: Exchange, abort: Abort) -> Self {
-        Self { request, stage: Stage::Failed(exchange, abort) }
+        Self { request, stage: Stage::Failed(Box::new((exchange, abort))) }
     }
 }
 
@@ -156,18 +156,18 @@ impl Bridge {
         let request = opened.request.map(Bound::unbind);
         let environ = match opened.stage {
             Stage::Ready(environ) => environ,
-            Stage::Failed(exchange, abort) => return self.failed(py, exchange, abort, request),
+            Stage::Failed(failed) => return self.failed(py, failed.0, failed.1, request),
         };
         let kept = (self.keep_environ || self.objects.is_some()).then(|| environ.clone().unbind());
-        let responder = self.callables.responder.clone_ref(py);
-        let result = self.run(responder.bind(py), environ);
+        let responder = self.callables.responder.bind(py).clone();
+        let result = self.run(&responder, environ);
         let ended = responder.get().remove(py);
         if let (Some(objects), Some(request)) = (&self.objects, &request)
             && let Err(error) = objects.complete(request.bind(py), &ended.exchange.request)
         {
             error.write_unraisable(py, None);
         }
-        Served { environ: kept, request, ..conclude(py, ended, result) }
+        conclude(py, ended, result, kept, request)
     }
 
     /// Does what a hook has asked for by changing the request. `original`: the request as it was before.
@@ -183,17 +183,17 @@ impl Bridge {
     pub fn fail(&mut self, py: Python<'_>, opened: Opened<'_>, error: PyErr) -> Served {
         let request = opened.request.map(Bound::unbind);
         match opened.stage {
-            Stage::Failed(exchange, _) => self.failed(py, exchange, Abort::App(error), request),
+            Stage::Failed(failed) => self.failed(py, failed.0, Abort::App(error), request),
             Stage::Ready(_) => {
                 let ended = self.callables.responder.get().remove(py);
-                Served { request, ..conclude(py, ended, Err(Abort::App(error))) }
+                conclude(py, ended, Err(Abort::App(error)), None, request)
             }
         }
     }
 
     fn failed(&self, py: Python<'_>, exchange: Exchange, abort: Abort, request: Option<Py<PyAny>>) -> Served {
         self.callables.responder.get().forget();
-        Served { request, ..conclude(py, Ended::unanswered(exchange), Err(abort)) }
+        conclude(py, Ended::unanswered(exchange), Err(abort), None, request)
     }
 
     /// The response served last, as hooks and loggers get it; `None` if the bridge makes no objects.
@@ -293,7 +293,13 @@ fn close(iterable: &Bound<'_, PyAny>) -> PyResult<()> {
     }
 }
 
-fn conclude(py: Python<'_>, ended: Ended, result: Result<(End, Option<Flaw>), Abort>) -> Served {
+fn conclude(
+    py: Python<'_>,
+    ended: Ended,
+    result: Result<(End, Option<Flaw>), Abort>,
+    environ: Option<Py<PyDict>>,
+    request: Option<Py<PyAny>>,
+) -> Served {
     let mut served = Served {
         exchange: ended.exchange,
         // An unfinished body shows that something is missing: no last chunk, or fewer bytes than announced.
@@ -303,8 +309,8 @@ fn conclude(py: Python<'_>, ended: Ended, result: Result<(End, Option<Flaw>), Ab
         error: None,
         missing: 0,
         dropped_body: ended.dropped_body,
-        environ: None,
-        request: None,
+        environ,
+        request,
         head_sent: ended.head_sent,
         chunked: ended.chunked,
     };

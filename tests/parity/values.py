@@ -302,7 +302,6 @@ VALUE_RULES = [
     rule(
         "reasons", "1", names=("bind", "raw_env", "reload_extra_files", "dirty_apps", "raw_paste_global_conf")
     ),
-    rule("reasons", "[('A', 'b')]"),
     rule("reasons", "1.5", names=("user", "group")),
     rule("reasons", "-1", "'-1'", names=LOW_HTTP2),
     rule("bounds", "2 ** 63", "[None]", "'fe80::1%eth0'"),

@@ -178,7 +178,7 @@ def _logfmt_value(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6f}"
     text = "-" if value is None else str(value)
-    bare = text.isprintable() and not any(character in text for character in ' ="\\')
+    bare = text.isascii() and text.isprintable() and not any(character in text for character in ' ="\\')
     return text if bare else json.dumps(text, ensure_ascii=False).translate(_DELETES)
 
 
@@ -261,13 +261,18 @@ class _Unserved:
 
     def __init__(self, status: str) -> None:
         self.status = status
+        self.status_code = int(status)
         self.headers: list[tuple[str, str]] = []
+
+
+#: What every environ has and loggers read without a second thought, of a request that nobody could read.
+_UNREAD = dict.fromkeys(("REQUEST_METHOD", "RAW_URI", "PATH_INFO", "QUERY_STRING", "SERVER_PROTOCOL"), "-")
 
 
 def log_unserved(log: Logger, code: int, request: Any, environ: dict[str, Any]) -> None:
     """Logs a request that no application has seen, of which `environ` says what is known."""
     response = _Unserved(f"{code:03}")
-    _log(log, response, request or response, environ, timedelta(0))
+    _log(log, response, request or response, {**_UNREAD, **environ}, timedelta(0))
 
 
 def has_room(fd: int) -> bool:

@@ -285,7 +285,8 @@ fn a_slow_reader_gets_all_of_it_and_then_its_next_answer() {
         sender.send(bytes).expect("somebody listens");
     });
     service.until(|reactor, exchange| exchange.map(|exchange| answer(reactor, exchange, End::Keep)));
-    let received = receiver.recv_timeout(Duration::from_secs(10)).expect("all of it");
+    // The second answer may have found the socket full.
+    let received = service.until(|_, _| receiver.try_recv().ok());
     assert!(received == [b"head", long.as_slice(), b"tail", OK].concat());
 }
 

@@ -21,14 +21,14 @@ pub(super) struct Passage {
     pub queue: u64,
     /// When it started.
     pub started: u64,
-    /// Its name, if the log wants one.
-    pub id: Option<RequestId>,
+    /// Its name, if the log wants one. Boxed because usually there is none, and it is large.
+    pub id: Option<Box<RequestId>>,
 }
 
 impl Server {
     /// Names a request, on the scoreboard too.
-    pub(super) fn name(&mut self, exchange: &Exchange) -> Option<RequestId> {
-        let id = self.access.as_mut()?.name(&exchange.request)?;
+    pub(super) fn name(&mut self, exchange: &Exchange) -> Option<Box<RequestId>> {
+        let id = Box::new(self.access.as_mut()?.name(&exchange.request)?);
         self.slot.name(id.as_str().as_bytes());
         Some(id)
     }
@@ -58,8 +58,13 @@ impl Server {
         let conclusion = self.conclusion(py, served);
         let Some(access) = &mut self.access else { return Mood::Fine };
         if access.is_python() {
-            let result = self.tell_logger(py, told, took, conclusion, passage);
-            return result.map_or_else(|error| self.logger_failed(py, error), |()| Mood::Fine);
+            return match self.tell_logger(py, told, took, conclusion, passage) {
+                Ok(()) => {
+                    self.slot.logged();
+                    Mood::Fine
+                }
+                Err(error) => self.logger_failed(py, error),
+            };
         }
         let environ = told.environ.as_ref().map(|environ| environ.bind(py));
         let address = environ.and_then(|environ| client_address(environ));
@@ -74,16 +79,17 @@ impl Server {
             queue: Some(passage.queue),
             application: Some(took),
             conclusion,
-            id: passage.id.as_ref(),
+            id: passage.id.as_deref(),
             process: self.process,
             response_header: &|name| bridge.response_field(name.as_bytes()),
             variable: &|name| environ_variable(environ?, name),
         };
         if conclusion.is_some() {
-            access.add(&record);
+            access.add(py, &record);
         } else if let Some(ticket) = access.keep(&record, ended) {
             served.exchange.follow(ticket);
         }
+        self.slot.logged();
         Mood::Fine
     }
 
@@ -191,7 +197,7 @@ impl Server {
             }
             Notice::Sent { ticket, delivery, at } => {
                 if let Some(access) = &mut self.access {
-                    access.complete(ticket, reason_of_delivery(delivery), at);
+                    access.complete(py, ticket, reason_of_delivery(delivery), at);
                 }
             }
             Notice::Closed { .. } | Notice::Silent { .. } | Notice::Exhausted(_) | Notice::Unstored(_) => {}
@@ -215,7 +221,7 @@ impl Server {
             }
         } else {
             let record = Record::unserved(request, peer, code, reason, self.process);
-            access.add(&Record { id: id.as_ref(), ..record });
+            access.add(py, &Record { id: id.as_ref(), ..record });
         }
     }
 
@@ -250,7 +256,7 @@ impl Server {
     pub fn write_logs(&mut self, py: Python<'_>) -> Option<Duration> {
         const AGAIN: Duration = Duration::from_millis(50);
         let access = self.access.as_mut()?;
-        let waits = access.write();
+        let waits = access.write(py);
         if let Some(news) = access.news() {
             self.journal.access_log(py, &news);
         }
@@ -273,7 +279,7 @@ impl Server {
             self.log_notice(py, notice);
         }
         if let Some(access) = &mut self.access {
-            access.finish();
+            access.finish(py);
         }
     }
 }
