@@ -196,6 +196,11 @@ def test_logs_that_take_nothing_stop_nothing(serve: Serve, tmp_path: Path, kind:
     server.wait_for_log(f"Cannot write the access log, lines are lost: {reason}")
     server.kill(signal.SIGUSR1)
     assert server.get("/").status == 201
+    server.kill(signal.SIGHUP)
+    if kind == "closed":
+        server.wait_for_log("reloading the logger configuration failed, keeping the previous one")
+    server.wait_for_log("Booting worker", count=2)
+    assert server.get("/").status == 201
 
 
 def test_a_line_that_was_cut_by_a_full_disk_stays_alone(serve: Serve, log: Path) -> None:

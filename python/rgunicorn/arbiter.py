@@ -190,7 +190,9 @@ class Arbiter(Orders, Reports):
         """Forgets a worker that has ended."""
         worker = self.WORKERS.pop(pid, None)
         if worker is not None:
-            self._report_count()
+            # That a service which ends has no workers left alarms nobody.
+            if not self._stopping:
+                self._report_count()
             self.cfg.child_exit(self, worker)
 
     def child_main(self, worker: Worker) -> NoReturn:

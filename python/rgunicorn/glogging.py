@@ -41,6 +41,7 @@ class Logger:
         "info": logging.INFO,
         "debug": logging.DEBUG,
     }
+    _was_set_up = False
     loglevel = logging.INFO
 
     error_fmt = r"%(asctime)s [%(process)d] [%(levelname)s] %(message)s"
@@ -87,6 +88,7 @@ class Logger:
         config.apply(cfg)
         for handler in replaced:
             handler.close()
+        self._was_set_up = True
 
     def _remove_own_handlers(self) -> list[logging.Handler]:
         """Takes away what an earlier `setup` gave to the loggers, and gives it."""
@@ -233,6 +235,9 @@ class Logger:
         if output == "-":
             return logging.StreamHandler(stream)
         try:
+            # A start may wait for the reader of a named pipe, a service that runs must not.
+            if self._was_set_up:
+                _check_reader(output)
             handler = logging.FileHandler(output)
         except OSError as error:
             raise RuntimeError(f"Error: '{output}' isn't writable [{error!r}]") from error
@@ -274,6 +279,12 @@ class Logger:
         os.dup2(opened.fileno(), 2)
         if old is not None:
             old.close()
+
+
+def _check_reader(path: str) -> None:
+    """Raises OSError for a named pipe that nobody reads: opening it would wait for a reader."""
+    if os.path.exists(path) and stat.S_ISFIFO(os.stat(path).st_mode):
+        os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
 
 
 def _give(log: logging.Logger, handler: logging.Handler, formatter: logging.Formatter) -> None:
