@@ -86,10 +86,11 @@ def test_a_client_cannot_forge_a_line_or_a_field(serve: Serve, log: Path) -> Non
 @pytest.mark.ours("refused requests have a line")
 def test_refused_requests_have_a_line(serve: Serve, log: Path) -> None:
     server = logging(serve, log, "--access-logformat", "%(h)s %(r)s %(s)s")
-    for request in (b"nonsense\r\n\r\n", b"GET /x HTTP/1.1\r\n\r\n"):
+    for request in (b"nonsense\r\n\r\n", b"GET /x HTTP/1.1\r\n\r\n", b"GET \x01 HTTP/1.1\r\n\r\n"):
         with server.connect() as connection:
             assert connection.request(request).status == 400
-    assert lines(log, 2) == ["127.0.0.1 - 400", "127.0.0.1 GET /x HTTP/1.1 400"]
+    expected = ["- 400", "GET /x HTTP/1.1 400", "GET - HTTP/1.1 400"]
+    assert lines(log, 3) == [f"127.0.0.1 {line}" for line in expected]
 
 
 @pytest.mark.ours("an error has one line")

@@ -175,10 +175,13 @@ fn append_request_part(out: &mut Vec<u8>, request: &Request, atom: &Atom, style:
     let head = &request.head;
     match atom {
         Atom::Method => escape::append(out, Text::Bytes(request.part(head.method)), style),
-        Atom::Target => escape::append(out, Text::Bytes(request.part(head.target)), style),
+        Atom::Target => append_target(out, request, style),
         Atom::Query => escape::append(out, Text::Bytes(request.part(head.query)), style),
         Atom::Path => {
             let path = request.part(head.path);
+            if path.is_empty() && head.target.is_empty() {
+                return append_text(out, None, style);
+            }
             if !path.contains(&b'%') {
                 return escape::append(out, Text::Bytes(path), style);
             }
@@ -195,11 +198,17 @@ fn append_request_part(out: &mut Vec<u8>, request: &Request, atom: &Atom, style:
         _ => {
             escape::append(out, Text::Bytes(request.part(head.method)), style);
             out.push(b' ');
-            escape::append(out, Text::Bytes(request.part(head.target)), style);
+            append_target(out, request, style);
             out.push(b' ');
             append_protocol(out, request);
         }
     }
+}
+
+/// None was read where it was what could not be read.
+fn append_target(out: &mut Vec<u8>, request: &Request, style: Style) {
+    let target = request.part(request.head.target);
+    append_text(out, (!target.is_empty()).then_some(Text::Bytes(target)), style);
 }
 
 fn append_protocol(out: &mut Vec<u8>, request: &Request) {

@@ -266,13 +266,14 @@ class _Unserved:
 
 
 #: What every environ has and loggers read without a second thought, of a request that nobody could read.
-_UNREAD = dict.fromkeys(("REQUEST_METHOD", "RAW_URI", "PATH_INFO", "QUERY_STRING", "SERVER_PROTOCOL"), "-")
+_UNREAD = dict.fromkeys(("REQUEST_METHOD", "QUERY_STRING", "SERVER_PROTOCOL"), "-")
 
 
 def log_unserved(log: Logger, code: int, request: Any, environ: dict[str, Any]) -> None:
     """Logs a request that no application has seen, of which `environ` says what is known."""
     response = _Unserved(f"{code:03}")
-    _log(log, response, request or response, {**_UNREAD, **environ}, timedelta(0))
+    unread = {name: "-" for name in ("RAW_URI", "PATH_INFO") if not environ.get(name)}
+    _log(log, response, request or response, {**_UNREAD, **environ, **unread}, timedelta(0))
 
 
 def has_room(fd: int) -> bool:
