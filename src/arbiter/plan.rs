@@ -176,7 +176,7 @@ impl Plan {
     /// What is due now. Empty: nothing before `deadline`, unless something happens.
     pub fn settle(&mut self, limits: &Limits, now: Time) -> Vec<Action> {
         match &mut self.course {
-            Course::Stop(stop) => stop.settle(&self.children, now),
+            Course::Stop(stop) => stop.settle(&mut self.children, now),
             Course::Serve => {
                 let mut actions = self.abort_late(limits, now);
                 actions.extend(self.kill_stuck(limits, now));

@@ -17,7 +17,7 @@ impl Plan {
             let text = "Reaped unknown child process (pid:%s, status:%s)";
             return vec![Action::Log(Line::new(Level::Debug, text, [pid.into(), status.into()]))];
         };
-        let mut actions: Vec<_> = obituary(pid, exit).map(Action::Log).into_iter().collect();
+        let mut actions: Vec<_> = obituary(&child, exit).map(Action::Log).into_iter().collect();
         actions.push(Action::Reaped { pid, slot: child.slot, why: cut_short(&child) });
         if child.stays() {
             actions.extend(self.mourn(&child, exit, limits, now));
@@ -91,8 +91,9 @@ fn boot_failure(exit: Exit) -> Option<(i32, &'static str)> {
     }
 }
 
-/// Gunicorn's line for a worker's end; none for status 0.
-fn obituary(pid: i32, exit: Exit) -> Option<Line> {
+/// Gunicorn's line for a worker's end; none for status 0. Who killed it is a riddle only if it was not the arbiter.
+fn obituary(child: &Child, exit: Exit) -> Option<Line> {
+    let pid = child.pid;
     let number = match exit {
         Exit::Code(0) => return None,
         Exit::Code(code) => {
@@ -104,7 +105,9 @@ fn obituary(pid: i32, exit: Exit) -> Option<Line> {
     let signal = Signal::try_from(number).ok();
     let name = signal.map_or_else(|| format!("signal {number}"), |signal| signal.to_string());
     let (level, text) = match signal {
-        Some(Signal::SIGKILL) => (Level::Error, "Worker (pid:%s) was sent %s! Perhaps out of memory?"),
+        Some(Signal::SIGKILL) if !child.killed => {
+            (Level::Error, "Worker (pid:%s) was sent %s! Perhaps out of memory?")
+        }
         Some(Signal::SIGTERM) => (Level::Info, "Worker (pid:%s) was sent %s!"),
         _ => (Level::Warning, "Worker (pid:%s) was sent %s!"),
     };

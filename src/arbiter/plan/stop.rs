@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use super::{Action, Child, Children, Course, Level, Limits, Line, Plan, Time, overdue};
+use super::{Action, Child, Children, Course, Level, Limits, Line, Plan, Time, kill, overdue};
 
 /// What remains of `graceful_timeout` once a graceful stop has been made a quick one.
 const QUICK_GRACE: Duration = Duration::from_secs(2);
@@ -69,7 +69,7 @@ impl Plan {
 }
 
 impl Stop {
-    pub(super) fn settle(&mut self, children: &Children, now: Time) -> Vec<Action> {
+    pub(super) fn settle(&mut self, children: &mut Children, now: Time) -> Vec<Action> {
         if children.is_empty() || self.killed && now >= self.until {
             return vec![Action::Halt { status: self.status, reason: self.reason }];
         }
@@ -78,10 +78,7 @@ impl Stop {
         }
         self.killed = true;
         self.until = now + KILL_GRACE;
-        children
-            .iter()
-            .flat_map(|child| [overdue(child.pid), Action::Signal(child.pid, Signal::SIGKILL)])
-            .collect()
+        children.iter_mut().flat_map(|child| [overdue(child.pid), kill(child)]).collect()
     }
 
     pub(super) fn deadline(&self) -> Time {
