@@ -108,6 +108,7 @@ fn obituary(child: &Child, exit: Exit) -> Option<Line> {
         Some(Signal::SIGKILL) if !child.killed => {
             (Level::Error, "Worker (pid:%s) was sent %s! Perhaps out of memory?")
         }
+        Some(Signal::SIGKILL) => (Level::Error, "Worker (pid:%s) was sent %s!"),
         Some(Signal::SIGTERM) => (Level::Info, "Worker (pid:%s) was sent %s!"),
         _ => (Level::Warning, "Worker (pid:%s) was sent %s!"),
     };
