@@ -38,14 +38,7 @@ pub struct Child {
 impl Child {
     /// A worker that was forked just now.
     pub fn new(pid: i32, age: u64, slot: usize, generation: u64, now: Time) -> Self {
-        let seen = Snapshot {
-            state: State::Booting,
-            retiring: false,
-            busy_since: 0,
-            beat: 0,
-            requests: 0,
-            loaded: 0,
-        };
+        let seen = Snapshot::BOOTING;
         Self { pid, age, slot, generation, forked: now, seen, leaving: None, aborted: None, killed: false }
     }
 

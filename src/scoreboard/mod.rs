@@ -93,6 +93,12 @@ pub struct Snapshot {
     pub loaded: u64,
 }
 
+impl Snapshot {
+    /// What is known of a worker that was forked just now.
+    pub const BOOTING: Self =
+        Self { state: State::Booting, retiring: false, busy_since: 0, beat: 0, requests: 0, loaded: 0 };
+}
+
 /// The arbiter's view of the shared memory, and the pipe through which workers wake it.
 pub struct Board {
     memory: SharedWords,

@@ -88,15 +88,7 @@ impl Scene {
     fn fork(&mut self) {
         let pid = self.next;
         self.next += 1;
-        let seen = Snapshot {
-            state: State::Booting,
-            retiring: false,
-            busy_since: 0,
-            beat: 0,
-            requests: 0,
-            loaded: 0,
-        };
-        self.board.insert(pid as usize, seen);
+        self.board.insert(pid as usize, Snapshot::BOOTING);
         self.plan.forked(pid, pid as u64, pid as usize, self.now);
     }
 
