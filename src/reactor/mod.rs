@@ -1,5 +1,6 @@
 //! The event loop: owns every socket of a worker process. It accepts, reads, parses, enforces limits and deadlines,
-//! hands out complete requests as [`Exchange`]s and sends what is left of responses. No Python, no locks, no logs.
+//! hands out complete requests as [`Exchange`]s and sends what is left of responses. No Python, no logs. Any thread may
+//! use it: its state is in a lock that is held for moments only, and nobody waits for events while holding it.
 
 mod accept;
 mod body;
@@ -15,7 +16,10 @@ mod reactor;
 mod refuse;
 mod request;
 mod settings;
+mod shared;
 mod spool;
+#[cfg(test)]
+mod tests;
 mod understudy;
 
 pub use body::Body;
@@ -28,4 +32,5 @@ pub use outbound::Payload;
 pub use reactor::Reactor;
 pub use request::Request;
 pub use settings::ReactorSettings;
+pub use shared::SharedReactor;
 pub use spool::SpoolSettings;

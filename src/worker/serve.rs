@@ -13,7 +13,7 @@ use super::hooks::Hooks;
 use super::journal::Journal;
 use super::setup::Setup;
 use crate::proto::http1::Refusal;
-use crate::reactor::{End, Exchange, Reactor};
+use crate::reactor::{End, Exchange, SharedReactor};
 use crate::scoreboard::Slot;
 use crate::sys::clock;
 use crate::wsgi::{Bridge, ListenerName, Objects, Opened, Original, Outcome, Served};
@@ -87,13 +87,13 @@ impl Server {
     }
 
     /// Serves one request and gives its connection back to the reactor.
-    pub fn serve(&mut self, py: Python<'_>, reactor: &mut Reactor, exchange: Exchange) -> Mood {
+    pub fn serve(&mut self, py: Python<'_>, reactor: &SharedReactor, exchange: Exchange) -> Mood {
         let started = match self.hooks.post_request {
             // The reactor's clock is that of the previous request's end, before its hook.
             Some(_) => clock::monotonic(),
-            None => reactor.now(),
+            None => exchange.taken_at(),
         };
-        let queue = started.saturating_sub(reactor.polled_at());
+        let queue = started.saturating_sub(exchange.came_at());
         // Named before it is on the scoreboard: there its name must not be that of another.
         let mut passage = Passage { queue, started, id: self.name(&exchange) };
         self.slot.begin(exchange.method(), exchange.target(), exchange.peer(), started);
@@ -139,7 +139,7 @@ impl Server {
         }
     }
 
-    fn hand_back(&mut self, py: Python<'_>, reactor: &mut Reactor, served: Served) -> Mood {
+    fn hand_back(&mut self, py: Python<'_>, reactor: &SharedReactor, served: Served) -> Mood {
         let Served { exchange, outcome, code, error, missing, dropped_body, .. } = served;
         let mut mood = Mood::Fine;
         if let Some(error) = error {

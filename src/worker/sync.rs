@@ -1,6 +1,7 @@
 //! The sync driver: one thread that leads the reactor and runs the application between two turns of the loop.
 
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use pyo3::prelude::*;
 
 use super::serve::{Mood, Server};
 use super::setup::Setup;
-use crate::reactor::{Reactor, Rest};
+use crate::reactor::{Rest, SharedReactor};
 use crate::sys::{clock, fork, pipe};
 
 /// The bits of the descriptors that the reactor watches for this driver.
@@ -22,20 +23,20 @@ pub fn run(py: Python<'_>, mut setup: Setup) -> PyResult<()> {
     fork::watch();
     let (listeners, names) =
         std::mem::take(&mut setup.listeners).into_iter().map(|setup| (setup.listener, setup.name)).unzip();
-    let mut reactor = Reactor::new(setup.reactor.clone(), listeners, setup.leaving.clone())?;
-    reactor.watch(setup.wakeup.as_fd(), SIGNAL)?;
-    reactor.watch(setup.lifeline.as_fd(), LIFELINE)?;
+    let reactor = SharedReactor::new(setup.reactor.clone(), listeners, setup.leaving.clone())?;
+    reactor.lock().watch(setup.wakeup.as_fd(), SIGNAL)?;
+    reactor.lock().watch(setup.lifeline.as_fd(), LIFELINE)?;
     let mut server = Server::new(py, &setup, names)?;
     setup.slot.booted();
     let mut driver = Driver { setup, reactor, leaving_since: None };
     let result = driver.run(py, &mut server);
-    server.close_logs(py, &mut driver.reactor);
+    server.close_logs(py, &driver.reactor);
     result
 }
 
 struct Driver {
     setup: Setup,
-    reactor: Reactor,
+    reactor: Arc<SharedReactor>,
     /// When the worker was told to leave.
     leaving_since: Option<u64>,
 }
@@ -50,15 +51,15 @@ impl Driver {
             let left = time_left(self.leaving_since, patience(&self.setup));
             let notify = self.setup.notify_every.map(Duration::from_nanos);
             let most = left.into_iter().chain(unwritten).chain(notify).min();
-            let (reactor, slot) = (&mut self.reactor, &self.setup.slot);
+            let (reactor, slot) = (&self.reactor, &self.setup.slot);
             let rest = py.detach(|| {
                 let rest = reactor.poll(most);
                 // A thread of the application that never lets go of the interpreter makes the worker late.
-                slot.beat(reactor.now());
+                slot.beat(reactor.lock().now());
                 rest
             })?;
             slot.quiet();
-            let woken = self.reactor.take_woken();
+            let woken = self.reactor.lock().take_woken();
             if woken & (1 << LIFELINE) != 0 {
                 let worker = self.setup.worker.bind(py);
                 server.journal.info(py, &format!("Parent changed, shutting down: {worker}"));
@@ -69,11 +70,11 @@ impl Driver {
             }
             while let Some(exchange) = self.reactor.next_exchange() {
                 self.notify(py)?;
-                if server.serve(py, &mut self.reactor, exchange) == Mood::Exit && !self.is_alive(py)? {
+                if server.serve(py, &self.reactor, exchange) == Mood::Exit && !self.is_alive(py)? {
                     return Ok(());
                 }
             }
-            server.log_notices(py, &mut self.reactor);
+            server.log_notices(py, &self.reactor);
             // Without the pipe a signal that came since the wait shows in nothing else.
             py.check_signals()?;
             if self.was_told_to_leave() {
@@ -104,7 +105,7 @@ impl Driver {
         server.reopen_logs(py);
         if self.leaving_since.is_none() && !self.is_alive(py)? {
             self.leaving_since = Some(clock::monotonic());
-            self.reactor.drain();
+            self.reactor.lock().drain();
         }
         Ok(())
     }
@@ -115,7 +116,7 @@ impl Driver {
 
     fn is_done(&self) -> bool {
         let Some(since) = self.leaving_since else { return false };
-        self.reactor.open_connections() == 0 || clock::monotonic() - since >= patience(&self.setup)
+        self.reactor.lock().open_connections() == 0 || clock::monotonic() - since >= patience(&self.setup)
     }
 }
 

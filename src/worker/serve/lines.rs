@@ -11,7 +11,7 @@ use pyo3::types::{PyDict, PyString};
 use super::{Mood, Server, Told};
 use crate::log::{Conclusion, Reason, Record, RequestId};
 use crate::proto::http1::Refusal;
-use crate::reactor::{Closed, Delivery, Exchange, Notice, Reactor, Request, Wait};
+use crate::reactor::{Closed, Delivery, Exchange, Notice, Request, SharedReactor, Wait};
 use crate::sys::clock;
 use crate::wsgi::{Opened, Outcome, Served};
 
@@ -166,12 +166,10 @@ impl Server {
     }
 
     /// Logs what happened in the loop. Requests that no application has seen have a line in the access log too.
-    pub fn log_notices(&mut self, py: Python<'_>, reactor: &mut Reactor) {
-        if reactor.has_notices() {
-            for notice in reactor.take_notices() {
-                self.journal.notice(py, &notice);
-                self.log_notice(py, notice);
-            }
+    pub fn log_notices(&mut self, py: Python<'_>, reactor: &SharedReactor) {
+        for notice in reactor.take_notices() {
+            self.journal.notice(py, &notice);
+            self.log_notice(py, notice);
         }
     }
 
@@ -273,9 +271,10 @@ impl Server {
     }
 
     /// The worker leaves: logs what it leaves undone.
-    pub fn close_logs(&mut self, py: Python<'_>, reactor: &mut Reactor) {
+    pub fn close_logs(&mut self, py: Python<'_>, reactor: &SharedReactor) {
         self.log_notices(py, reactor);
-        for notice in reactor.abandon() {
+        let abandoned = reactor.lock().abandon();
+        for notice in abandoned {
             self.log_notice(py, notice);
         }
         if let Some(access) = &mut self.access {
