@@ -26,7 +26,6 @@ ABSENT = {
     "workers.gasgi": "the ASGI worker does not exist yet",
     "workers.ggevent": "the gevent workers do not exist yet",
     "workers.gthread": "the threaded worker does not exist yet",
-    "workers.gtornado": "the tornado worker does not exist yet",
 }
 
 #: Names of modules that both have, and attributes of their classes, that only Gunicorn has.
@@ -82,6 +81,7 @@ ABSENT_NAMES = {
         ("accept", "handle", "handle_request", "is_parent_alive", "run_for_multiple", "run_for_one", "wait"),
         "a step of a loop in Python; a class that overrides it is refused",
     ),
+    "workers.gtornado.TornadoWorker": {"watchdog": "the arbiter's end is seen at once; heartbeat() beats"},
     "workers.workertmp": {
         "PLATFORM": "it is sys.platform",
         "IS_CYGWIN": "there is no file whose owner could matter",
@@ -114,6 +114,7 @@ CLASSES = [
     "sock.BaseSocket",
     "sock.UnixSocket",
     "workers.base.Worker",
+    "workers.gtornado.TornadoWorker",
     "workers.sync.SyncWorker",
     "workers.workertmp.WorkerTmp",
 ]

@@ -215,17 +215,17 @@ def test_the_check_finds_what_would_stop_the_start(project: Project) -> None:
         (["-e", "FOO"], "environment setting 'FOO' invalid (raw_env from -e/--env on the command line)"),
         (
             ["-k", "gevent"],
-            "worker class 'gevent' is not part of this version of rgunicorn; available: sync"
+            "worker class 'gevent' is not part of this version of rgunicorn; available: sync, tornado"
             " (worker_class from -k/--worker-class on the command line)",
         ),
         (
             ["-k", "gthread"],
-            "worker class 'gthread' is not part of this version of rgunicorn; available: sync"
+            "worker class 'gthread' is not part of this version of rgunicorn; available: sync, tornado"
             " (worker_class from -k/--worker-class on the command line)",
         ),
         (
             ["--threads", "2"],
-            "worker class 'gthread' is not part of this version of rgunicorn; available: sync"
+            "worker class 'gthread' is not part of this version of rgunicorn; available: sync, tornado"
             " (threads from --threads on the command line)",
         ),
     ]:

@@ -41,7 +41,6 @@ MISSING_WORKER_CLASSES = (
     "gevent_pywsgi",
     "gevent_wsgi",
     "gthread",
-    "tornado",
 )
 
 DEFAULT_PORT = "8000"
