@@ -5,6 +5,7 @@
 mod accept;
 mod body;
 mod connection;
+mod crew;
 mod date;
 mod deadlines;
 mod exchange;
@@ -21,9 +22,11 @@ mod spool;
 #[cfg(test)]
 mod tests;
 mod understudy;
+mod watch;
 
 pub use body::Body;
 pub use connection::End;
+pub use crew::{Crew, Turn};
 pub use date::DateCache;
 pub use deadlines::Wait;
 pub use exchange::{BodyError, Exchange};
