@@ -39,6 +39,8 @@ impl Threads {
         };
         let _ = tick;
         let crew = Crew::new(Arc::clone(&service.reactor));
+        // Before there are threads, which say what they do.
+        service.setup.slot.booted();
         Ok(Self { service, crew, pokes })
     }
 
@@ -75,7 +77,6 @@ impl Threads {
     /// Errors: what a signal handler of the worker raised (`SystemExit`).
     pub fn watch(&self, py: Python<'_>) -> PyResult<Duration> {
         let (service, setup) = (&self.service, &self.service.setup);
-        setup.slot.booted();
         let mut leave = Leave::default();
         loop {
             pipe::drain(&setup.wakeup, |_| {})?;
