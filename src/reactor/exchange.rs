@@ -87,7 +87,12 @@ impl Exchange {
         self.came_at
     }
 
-    /// When it was taken out of the reactor, by the same clock.
+    /// Somebody begins to serve it only now.
+    pub fn take_up(&mut self) {
+        self.taken_at = clock::monotonic();
+    }
+
+    /// When somebody began to serve it, by the same clock.
     pub fn taken_at(&self) -> u64 {
         self.taken_at
     }

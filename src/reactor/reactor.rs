@@ -173,16 +173,20 @@ impl Reactor {
 
     /// How long the loop may wait: until the next deadline, for at most `most`; `None` = for ever.
     pub fn timeout(&self, most: Option<Duration>) -> Option<Duration> {
+        let due = self.next_due().map(|due| Duration::from_nanos(due.saturating_sub(self.now)));
+        due.into_iter().chain(most).min()
+    }
+
+    /// When there is something to do of which no socket tells, in nanoseconds of the monotonic clock; 0 = now.
+    pub fn next_due(&self) -> Option<u64> {
         if !self.readable.is_empty() || !self.later.is_empty() || !self.resume.is_empty() {
-            return Some(Duration::ZERO);
+            return Some(0);
         }
         let resume = match self.accepting {
             Accepting::Exhausted(until) => Some(until),
             _ => None,
         };
-        let due = self.deadlines.next_due().into_iter().chain(resume).min();
-        let due = due.map(|due| Duration::from_nanos(due.saturating_sub(self.now)));
-        due.into_iter().chain(most).min()
+        self.deadlines.next_due().into_iter().chain(resume).min()
     }
 
     fn dispatch(&mut self, events: &Events) {
@@ -231,19 +235,32 @@ impl Reactor {
     }
 
     /// The next complete request, from the connections that became readable, then from newly accepted ones. `None`
-    /// when [`crate::reactor::SharedReactor::poll`] must be called again; everything that had come by then has been read, so the waits that
-    /// were due are over.
+    /// when there must be a new wait for events; everything that had come by then has been read, so the waits that were
+    /// due are over.
     pub fn next_exchange(&mut self) -> Option<Exchange> {
+        let exchange = self.read_next().or_else(|| self.accept());
+        if exchange.is_none() {
+            self.expire();
+        }
+        exchange
+    }
+
+    /// As [`Reactor::next_exchange`], without new connections.
+    pub fn next_known(&mut self) -> Option<Exchange> {
+        let exchange = self.read_next();
+        if exchange.is_none() {
+            self.expire();
+        }
+        exchange
+    }
+
+    fn read_next(&mut self) -> Option<Exchange> {
         while let Some(key) = self.readable.pop_front() {
             if let Some(exchange) = self.read(key) {
                 return Some(exchange);
             }
         }
-        let accepted = self.accept();
-        if accepted.is_none() {
-            self.expire();
-        }
-        accepted
+        None
     }
 
     pub(super) fn read(&mut self, key: usize) -> Option<Exchange> {
