@@ -84,7 +84,7 @@ def begin(server: Server, path: Path) -> Connection:
 
 
 def comes_to_rest(server: Server, seconds: float = 1.5) -> None:
-    """Waits until the worker makes no system call for so long. An alarm that was set for what is over may ring before."""
+    """Waits until the worker makes no system call for so long. An alarm for what is over may ring before."""
     status = Path(f"/proc/{server.worker()}/status")
 
     def slept() -> str:
@@ -172,12 +172,13 @@ def test_without_a_free_hand_nobody_is_accepted(start: Serve, tmp_path: Path) ->
     kept = server.connect()
     assert kept.request(get()).text == "ok"
     running = [begin(server, tmp_path / "go") for _ in range(2)]
-    # A known client's request is read and waits; new clients wait in the kernel. Neither keeps the loop awake.
+    # A known client's request is read and waits; new clients wait in the kernel. Nobody keeps the loop awake.
     kept.send(get())
     waiting = [server.connect() for _ in range(3)]
     for client in waiting:
         client.send(get())
-    comes_to_rest(server)
+    # It beats once a second.
+    comes_to_rest(server, 0.7)
     assert not any(client.readable(0) for client in [kept, *waiting])
     (tmp_path / "go").touch()
     for client in [*running, kept, *waiting]:
@@ -344,7 +345,9 @@ def test_max_requests(start: Serve) -> None:
 
 @pytest.mark.parametrize("kind", HOSTS)
 def test_the_access_log_does_not_wait_for_more(kind: str, start: Serve, tmp_path: Path) -> None:
-    server = start(kind, "--access-logfile", str(tmp_path / "access.log"), "--access-logformat", "%(r)s %(s)s")
+    server = start(
+        kind, "--access-logfile", str(tmp_path / "access.log"), "--access-logformat", "%(r)s %(s)s"
+    )
     log = tmp_path / "access.log"
     clients = [server.connect() for _ in range(10)]
     for number, client in enumerate(clients):

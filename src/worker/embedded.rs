@@ -137,8 +137,9 @@ impl Embedded {
     ///
     /// Errors: `SystemExit`, when a signal handler of the worker has raised it in the middle and the worker must leave at
     /// once.
-    fn serve(&self, py: Python<'_>, exchange: Exchange) -> PyResult<()> {
+    fn serve(&self, py: Python<'_>, mut exchange: Exchange) -> PyResult<()> {
         self.lock().waiting -= 1;
+        exchange.take_up();
         let mut hand = match self.take_hand(py) {
             Ok(hand) => hand,
             Err(error) => {

@@ -1,4 +1,4 @@
-"""Worker classes with a loop of their own, in which the native server is a guest: the least that a host must do."""
+"""Worker classes with loops of their own, where the native server is a guest: the least that a host does."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class Limited(Bare):
 
 
 class Greenlets(Bare):
-    """Has each call run in a greenlet. What waits, the application by `sleep` or the server, waits in the loop."""
+    """Has each call run in a greenlet. Who waits, the application by `sleep` or the server, does so in the loop."""
 
     KIND = "greenlets"
     #: The one of this process, for applications.
