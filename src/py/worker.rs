@@ -1,11 +1,9 @@
 //! What Python sees of `worker` and `wsgi`: the entry of the sync driver, and the objects in an environ. Takes what
 //! the driver needs out of the Python worker object and its configuration.
 
-use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use pyo3::exceptions::PyValueError;
@@ -18,8 +16,7 @@ use crate::net::{Address, Listener};
 use crate::proto::forwarded::TrustedPeers;
 use crate::proto::http1::{ForwarderHeaders, HeaderMap, Limits, Rules, SecureSchemeHeaders};
 use crate::reactor::{ReactorSettings, SpoolSettings};
-use crate::scoreboard::{self, Board};
-use crate::sys::{alarm, file};
+use crate::sys::file;
 use crate::worker::{Hooks, ListenerSetup, Setup, sync, threads};
 use crate::wsgi::{ClientSocket, FileWrapper, Input, ListenerName, Responder, ServerFacts};
 
@@ -74,19 +71,14 @@ pub(super) fn setup(worker: &Bound<'_, PyAny>, multithread: bool) -> PyResult<Se
     let cfg = worker.getattr("cfg")?;
     let log = worker.getattr("log")?;
     let max_requests: u64 = worker.getattr("max_requests")?.extract()?;
-    let (slot, leaving) = place(worker)?;
+    let slot = worker.getattr("slot")?.cast_into::<Slot>()?;
+    let slot = slot.get();
     Ok(Setup {
         listeners: listeners(worker)?,
-        slot,
-        leaving,
-        wakeup: match worker.getattr("PIPE")?.get_item(0) {
-            Ok(fd) => duplicate(&fd)?,
-            Err(_) => alarm::never()?,
-        },
-        lifeline: match worker.getattr("lifeline")? {
-            none if none.extract::<i32>()? < 0 => alarm::never()?,
-            fd => duplicate(&fd)?,
-        },
+        slot: slot.inner().clone(),
+        leaving: slot.leaving().clone(),
+        wakeup: duplicate(&worker.getattr("PIPE")?.get_item(0)?)?,
+        lifeline: duplicate(&worker.getattr("lifeline")?)?,
         reactor: reactor_settings(&cfg)?,
         facts: facts(worker, &cfg, multithread)?,
         sendfile: setting(&cfg, "sendfile")?,
@@ -101,19 +93,6 @@ pub(super) fn setup(worker: &Bound<'_, PyAny>, multithread: bool) -> PyResult<Se
         log: log.unbind(),
         worker: worker.clone().unbind(),
     })
-}
-
-/// Where the worker tells what it does, and whether it was told to leave. A server without an arbiter has no place on a
-/// scoreboard: it gets one that nobody looks at.
-fn place(worker: &Bound<'_, PyAny>) -> PyResult<(scoreboard::Slot, Arc<AtomicBool>)> {
-    let slot = worker.getattr("slot")?;
-    if !slot.is_none() {
-        let slot = slot.cast_into::<Slot>()?;
-        return Ok((slot.get().inner().clone(), slot.get().leaving().clone()));
-    }
-    let nobody = File::options().write(true).open("/dev/null")?;
-    let board = Board::new(1, nobody.into())?;
-    Ok((board.claim().expect("its only place is free"), Arc::default()))
 }
 
 /// `timeout` of a worker is half of the setting, in seconds; 0 = no limit, then Gunicorn notifies every half second.
