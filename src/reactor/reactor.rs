@@ -311,10 +311,24 @@ impl Reactor {
     }
 
     /// The next complete request, from the connections that became readable, then from newly accepted ones. `None`
-    /// when [`crate::reactor::SharedReactor::poll`] must be called again; everything that had come by then has been read, so the waits that
-    /// were due are over.
+    /// when there must be a new wait for events; everything that had come by then has been read, so the waits that were
+    /// due are over.
     pub(super) fn next_exchange(&mut self) -> Option<Exchange> {
-        let mut exchange = self.find_exchange()?;
+        let exchange = self.find_exchange();
+        self.taken(exchange)
+    }
+
+    /// As [`Reactor::next_exchange`], without new connections.
+    pub fn next_known(&mut self) -> Option<Exchange> {
+        let exchange = self.read_next();
+        self.taken(exchange)
+    }
+
+    fn taken(&mut self, exchange: Option<Exchange>) -> Option<Exchange> {
+        let Some(mut exchange) = exchange else {
+            self.expire();
+            return None;
+        };
         exchange.taken_at = self.now;
         self.watch.take();
         if !self.watch.hosted {
@@ -335,16 +349,16 @@ impl Reactor {
                 return Some(exchange);
             }
         }
+        self.read_next().or_else(|| self.accept())
+    }
+
+    fn read_next(&mut self) -> Option<Exchange> {
         while let Some(key) = self.readable.pop_front() {
             if let Some(exchange) = self.read(key) {
                 return Some(exchange);
             }
         }
-        let accepted = self.accept();
-        if accepted.is_none() {
-            self.expire();
-        }
-        accepted
+        None
     }
 
     pub(super) fn read(&mut self, key: usize) -> Option<Exchange> {
