@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from typing import ClassVar
 
@@ -47,6 +49,13 @@ class ReactorWorker(Worker):
         if not alive and self.slot is not None:
             self.slot.leave()
             listening.stop_listening(self.own_sockets)
+            self.poke()
+
+    def poke(self) -> None:
+        """Has the native loop look at signals, at `alive` and at the log files. Any thread may call this."""
+        if self.PIPE:
+            with contextlib.suppress(BlockingIOError):
+                os.write(self.PIPE[1], b"1")
 
     @property
     def nr(self) -> int:
@@ -60,7 +69,7 @@ class ReactorWorker(Worker):
     @property
     def notifies(self) -> bool:
         """Whether somebody has overridden `notify()`, which the event loop calls only then."""
-        return getattr(self.notify, "__func__", None) is not ReactorWorker.notify
+        return getattr(self.notify, "__func__", None) is not self.RUNS.notify
 
     def notify(self) -> None:
         """Says that the worker lives, if it is served by a `run()` of its own.
