@@ -116,12 +116,12 @@ def test_a_short_request_waits_for_no_long_one(serve: Serve, tmp_path: Path) -> 
 
 
 def test_a_thread_keeps_its_state(serve: Serve) -> None:
-    """Thread-local objects live as long as the thread: there are as many as threads, whatever the number of requests."""
+    """Thread-local objects live as long as the thread, whatever the number of requests."""
     server = threaded(serve, threads=3)
     seen: dict[str, list[int]] = {}
     for _ in range(10):
         for answer in together(server, *["/thread"] * 3):
-            name, ident, calls, known = answer.text.split()
+            _, ident, calls, known = answer.text.split()
             assert known == "True"
             seen.setdefault(ident, []).append(int(calls))
     assert len(seen) <= 3
@@ -286,7 +286,9 @@ def test_a_step_that_would_never_be_called_is_refused(name: str, serve: Serve, t
     )
     server = threaded(serve, "-k", "mine.Mine", env={"PYTHONPATH": str(tmp_path)}, launch=True)
     server.wait_for_exit(1)
-    assert f"Error: mine.Mine overrides {name}(), which the native threaded worker never calls" in server.log()
+    assert (
+        f"Error: mine.Mine overrides {name}(), which the native threaded worker never calls" in server.log()
+    )
 
 
 def test_too_few_connections_for_the_threads_are_warned_about(serve: Serve) -> None:

@@ -36,7 +36,6 @@ Address = tuple[str, int] | str | int
 # Short names that Gunicorn has or had, of classes that do not exist here yet.
 MISSING_WORKER_CLASSES = (
     "asgi",
-    "gthread",
     "tornado",
 )
 
