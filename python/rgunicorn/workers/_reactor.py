@@ -11,6 +11,9 @@ from rgunicorn._arbiter import listening
 from rgunicorn.http.wsgi import overwritten
 from rgunicorn.workers.base import Worker
 
+#: Taken here, before eventlet replaces it by one that may wait.
+_write = os.write
+
 
 class ReactorWorker(Worker):
     """Serves with the native event loop.
@@ -56,7 +59,7 @@ class ReactorWorker(Worker):
         """Has the native loop look at signals, at `alive` and at the log files. Any thread may call this."""
         if self.PIPE:
             with contextlib.suppress(BlockingIOError):
-                os.write(self.PIPE[1], b"1")
+                _write(self.PIPE[1], b"1")
 
     @property
     def nr(self) -> int:

@@ -91,7 +91,11 @@ class AsyncWorker(ReactorWorker):
 
         def ask(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
             result = application(environ, start_response)
-            return ALREADY_HANDLED if is_already_handled(result) else result
+            if not is_already_handled(result):
+                return result
+            # Whatever may still refer to it.
+            util.close(environ["gunicorn.socket"])
+            return ALREADY_HANDLED
 
         return ask
 

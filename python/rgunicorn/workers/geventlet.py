@@ -75,26 +75,26 @@ class _HubLoop:
         """Serves until the worker leaves. Raises SystemExit where a signal handler has."""
         every = 1.0 if self.worker.notifies else None
         try:
-            while not self.native.is_done:
-                self.turn()
+            while not self.turn():
                 if not _wait(self.native.fileno(), False, every):
                     self.worker.notify()
-                if self.exit is not None:
-                    raise self.exit
+            if self.exit is not None:
+                raise self.exit
             if self.native.running:
                 self.worker.log.warning("Worker graceful timeout (pid:%s)", self.worker.pid)
         finally:
             self.kill()
             self.native.close()
 
-    def turn(self) -> None:
-        """Starts what requests there are."""
+    def turn(self) -> bool:
+        """Starts what requests there are. True: the worker leaves."""
         for call in self.native.turn(max(0, self.worker.worker_connections - self.native.running)):
             thread = eventlet.spawn(self.serve, call)
             self.threads.add(thread)
             thread.link(self.threads.discard)
         if not self.worker.alive:
             self.native.drain()
+        return self.native.is_done or self.exit is not None
 
     def serve(self, call: _native.Call) -> None:
         """Runs one request, in a green thread of its own."""
@@ -108,6 +108,8 @@ class _HubLoop:
 
     def kill(self) -> None:
         """Raises GreenletExit in what still runs, and gives it a moment."""
+        # What was spawned last may be the last words of the log.
+        eventlet.sleep(0)
         for thread in list(self.threads):
             thread.kill()
         with eventlet.Timeout(_LAST_WORDS, False):
