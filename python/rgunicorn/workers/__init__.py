@@ -10,4 +10,5 @@ SUPPORTED_WORKERS = {
     "gevent_wsgi": "rgunicorn.workers.ggevent.GeventPyWSGIWorker",
     "gevent_pywsgi": "rgunicorn.workers.ggevent.GeventPyWSGIWorker",
     "eventlet": "rgunicorn.workers.geventlet.EventletWorker",
+    "tornado": "rgunicorn.workers.gtornado.TornadoWorker",
 }
