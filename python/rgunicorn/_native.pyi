@@ -1,15 +1,18 @@
 """The native half of the package, as Python sees it."""
 
+from collections.abc import Callable
 from typing import Any, NoReturn, final
 
 from typing_extensions import disjoint_base
 
 __all__ = [
     "VERSION",
+    "Call",
     "ChunkDecoder",
     "ClientSocket",
     "CommandLine",
     "CommandLineEnd",
+    "Embedded",
     "FileWrapper",
     "HeadParser",
     "Input",
@@ -130,6 +133,29 @@ class Threads:
     def stop(self) -> None: ...
     def close(self) -> None: ...
     def connections(self) -> int: ...
+
+@final
+class Embedded:
+    def __new__(
+        cls,
+        worker: Any,
+        wait: Callable[[int, bool, float | None], bool] | None = None,
+        multithread: bool | None = None,
+    ) -> Embedded: ...
+    def fileno(self) -> int: ...
+    def turn(self, most: int = 64) -> list[Call]: ...
+    @property
+    def is_done(self) -> bool: ...
+    @property
+    def open_connections(self) -> int: ...
+    @property
+    def running(self) -> int: ...
+    def drain(self) -> None: ...
+    def close(self) -> None: ...
+
+@final
+class Call:
+    def run(self) -> None: ...
 
 @final
 class Responder:

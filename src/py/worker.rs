@@ -67,7 +67,7 @@ impl Threads {
 }
 
 /// `multithread`: whether the application is called from several threads, or greenlets.
-fn setup(worker: &Bound<'_, PyAny>, multithread: bool) -> PyResult<Setup> {
+pub(super) fn setup(worker: &Bound<'_, PyAny>, multithread: bool) -> PyResult<Setup> {
     let cfg = worker.getattr("cfg")?;
     let log = worker.getattr("log")?;
     let max_requests: u64 = worker.getattr("max_requests")?.extract()?;

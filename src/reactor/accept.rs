@@ -25,6 +25,8 @@ pub(super) enum Accepting {
     Yes,
     /// Not now: there are as many connections as are allowed.
     Full,
+    /// Not now: nobody has a hand free for them.
+    Resting,
     /// Not before then: descriptors have run out.
     Exhausted(u64),
     /// Never again.
@@ -110,6 +112,20 @@ impl Reactor {
         }
         self.accepting = Accepting::Yes;
         Ok(())
+    }
+
+    /// Nobody has a hand free: who wants to connect waits in the kernel. Without effect while nobody wants to.
+    pub fn rest(&mut self) {
+        if self.acceptable != 0 && self.accepting == Accepting::Yes {
+            self.pause(Accepting::Resting);
+        }
+    }
+
+    /// Somebody has a hand free again.
+    pub fn rise(&mut self) {
+        if self.accepting == Accepting::Resting {
+            self.try_again();
+        }
     }
 
     /// A connection has gone: another may come.

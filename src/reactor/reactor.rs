@@ -189,8 +189,8 @@ impl Reactor {
         !self.readable.is_empty() || !self.later.is_empty() || !self.resume.is_empty()
     }
 
-    /// When something must be done if nothing happens before, in nanoseconds of the monotonic clock; 0 = at once.
-    pub(super) fn due(&self) -> Option<u64> {
+    /// When there is something to do of which no socket tells, in nanoseconds of the monotonic clock; 0 = now.
+    pub fn next_due(&self) -> Option<u64> {
         if self.has_work() {
             return Some(0);
         }
@@ -204,7 +204,7 @@ impl Reactor {
     /// A thread waits for events from now on: how long it may, at most `most`; `None` = for ever.
     pub(super) fn begin_wait(&mut self, most: Option<Duration>) -> Option<Duration> {
         let now = clock::monotonic();
-        let until = self.watch.begin(now, self.due());
+        let until = self.watch.begin(now, self.next_due());
         let left = until.map(|until| Duration::from_nanos(until.saturating_sub(now)));
         left.into_iter().chain(most).min()
     }
@@ -212,7 +212,7 @@ impl Reactor {
     /// Whether the thread that waits must be woken.
     pub(super) fn must_wake(&mut self) -> bool {
         self.watch.is_kept() && {
-            let due = self.due();
+            let due = self.next_due();
             self.watch.must_wake(due)
         }
     }
@@ -263,25 +263,34 @@ impl Reactor {
     }
 
     /// The next complete request, from the connections that became readable, then from newly accepted ones. `None`
-    /// when [`crate::reactor::SharedReactor::poll`] must be called again; everything that had come by then has been read, so the waits that
-    /// were due are over.
+    /// when there must be a new wait for events; everything that had come by then has been read, so the waits that were
+    /// due are over.
     pub(super) fn next_exchange(&mut self) -> Option<Exchange> {
-        let exchange = self.find_exchange()?;
-        self.watch.take();
-        Some(exchange)
+        let exchange = self.read_next().or_else(|| self.accept());
+        self.taken(exchange)
     }
 
-    fn find_exchange(&mut self) -> Option<Exchange> {
+    /// As [`Reactor::next_exchange`], without new connections.
+    pub fn next_known(&mut self) -> Option<Exchange> {
+        let exchange = self.read_next();
+        self.taken(exchange)
+    }
+
+    fn taken(&mut self, exchange: Option<Exchange>) -> Option<Exchange> {
+        match exchange {
+            Some(_) => self.watch.take(),
+            None => self.expire(),
+        }
+        exchange
+    }
+
+    fn read_next(&mut self) -> Option<Exchange> {
         while let Some(key) = self.readable.pop_front() {
             if let Some(exchange) = self.read(key) {
                 return Some(exchange);
             }
         }
-        let accepted = self.accept();
-        if accepted.is_none() {
-            self.expire();
-        }
-        accepted
+        None
     }
 
     pub(super) fn read(&mut self, key: usize) -> Option<Exchange> {

@@ -2,6 +2,7 @@
 //! worker class and returns when the worker should exit.
 
 mod access;
+pub mod embedded;
 mod hand;
 mod hooks;
 mod journal;

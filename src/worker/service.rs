@@ -158,7 +158,8 @@ impl Service {
         }
     }
 
-    fn is_serving(&self) -> bool {
+    /// Whether requests run.
+    pub fn is_serving(&self) -> bool {
         self.running.load(Ordering::Relaxed) > 0
     }
 

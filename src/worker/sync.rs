@@ -73,7 +73,7 @@ impl Driver {
         let Service { setup, reactor, .. } = &self.service;
         let unwritten = self.service.write_logs(py);
         self.service.notify(py)?;
-        let left = self.leave.left(setup);
+        let left = self.leave.left();
         let notify = setup.notify_every.map(Duration::from_nanos);
         let most = left.into_iter().chain(unwritten).chain(notify).min();
         let slot = &setup.slot;

@@ -91,7 +91,7 @@ impl Threads {
                 service.reactor.wake();
             }
             if leave.is_over(service) {
-                return Ok(leave.left(setup).unwrap_or_default());
+                return Ok(leave.left().unwrap_or_default());
             }
             let notify = setup.notify_every.map(Duration::from_nanos);
             let tick = leave.has_begun().then_some(LEAVING_TICK);

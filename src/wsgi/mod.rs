@@ -3,6 +3,7 @@
 mod abort;
 mod amend;
 mod call;
+mod callables;
 mod ended;
 mod environ;
 mod ffi;
@@ -18,6 +19,7 @@ mod response;
 mod sendfile;
 mod socket;
 mod start_response;
+mod waiting;
 
 pub use amend::Original;
 pub use call::{Bridge, Opened, Outcome, Served};
@@ -29,3 +31,4 @@ pub use objects::{Objects, request_attributes, trailers};
 pub use os_error::os_error;
 pub use responder::Responder;
 pub use socket::ClientSocket;
+pub use waiting::Waiting;

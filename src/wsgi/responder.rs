@@ -1,7 +1,8 @@
 //! The callables that an application gets with a request: `start_response`, the `write` that it returns, and
 //! `wsgi.early_hints`. They share the response; once it has ended they refuse.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::exceptions::{PyAssertionError, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
@@ -14,6 +15,7 @@ use super::ffi;
 use super::os_error::os_error;
 use super::response::{Flaw, Response, Scratch};
 use super::start_response::{Declared, encode_hints};
+use super::waiting::Waiting;
 use crate::proto::http1::Refusal;
 use crate::reactor::{BodyError, End, Exchange, Payload};
 
@@ -21,16 +23,16 @@ use crate::reactor::{BodyError, End, Exchange, Payload};
 /// as no application keeps one of its callables beyond the request.
 #[pyclass(frozen, module = "rgunicorn._native")]
 pub struct Responder {
+    /// Held for moments only: never over a wait, nor over a call that could run the application's code, in which
+    /// another greenlet of this very thread may come here.
     live: Mutex<Live>,
-    /// A thread that waited for the client has given the response back.
-    returned: Condvar,
+    /// Where its requests wait for their clients.
+    waiting: Waiting,
 }
 
 #[derive(Default)]
 struct Live {
     response: Option<Response>,
-    /// A thread has taken the response out while it waits, without the interpreter, for the client.
-    away: bool,
     declared: Declared,
     /// Where a new declaration is put together, so that a bad one leaves the old in place.
     spare: Declared,
@@ -44,14 +46,19 @@ struct Live {
 
 impl Responder {
     /// A responder without a response. `server` is the `Server` field of its responses, checked.
-    pub fn new(py: Python<'_>, server: &[u8]) -> PyResult<Py<Self>> {
-        let this = Py::new(py, Self { live: Mutex::default(), returned: Condvar::new() })?;
+    pub fn new(py: Python<'_>, server: &[u8], waiting: Waiting) -> PyResult<Py<Self>> {
+        let this = Py::new(py, Self { live: Mutex::default(), waiting })?;
         let write = this.bind(py).getattr("write")?.unbind();
         let mut live = this.get().lock();
         live.write = Some(write);
         live.scratch.server = server.to_vec();
         drop(live);
         Ok(this)
+    }
+
+    /// Where its requests wait for their clients.
+    pub fn waiting(&self) -> &Waiting {
+        &self.waiting
     }
 
     /// Breaks the cycle through `write`: some application keeps this responder, and nobody will use it again.
@@ -72,13 +79,13 @@ impl Responder {
         live.declared.clear();
     }
 
-    /// Ends it and takes everything out. If a thread of the application waits for the client in the middle of it, that
-    /// wait ends first.
+    /// Ends it and takes everything out. A thread or greenlet of the application that waits for the client in the middle
+    /// of it finds that out when its wait is over.
     ///
     /// # Panics
     /// If there is none.
-    pub fn remove(&self, py: Python<'_>) -> Ended {
-        let mut live = self.settled(py);
+    pub fn remove(&self) -> Ended {
+        let mut live = self.lock();
         let response = live.response.take().expect("a response was installed");
         Ended {
             head_sent: response.is_head_sent(),
@@ -113,8 +120,8 @@ impl Responder {
     }
 
     /// The connection ends with this response.
-    pub fn force_close(&self, py: Python<'_>) {
-        if let Some(response) = &mut self.settled(py).response {
+    pub fn force_close(&self) {
+        if let Some(response) = &mut self.lock().response {
             response.force_close();
         }
     }
@@ -122,7 +129,7 @@ impl Responder {
     /// Sends a block of the body.
     pub fn block(&self, py: Python<'_>, block: &Bound<'_, PyAny>) -> Result<(), Abort> {
         let block = bytes(block)?;
-        let mut live = self.settled(py);
+        let mut live = self.lock();
         if live.send(block, false)? {
             drop(live);
             self.wait_for_room(py)?;
@@ -131,46 +138,37 @@ impl Responder {
     }
 
     /// Sends a body that is one block, and ends it.
-    pub fn whole(&self, py: Python<'_>, block: &Bound<'_, PyAny>) -> Result<(End, Option<Flaw>), Abort> {
+    pub fn whole(&self, block: &Bound<'_, PyAny>) -> Result<(End, Option<Flaw>), Abort> {
         let block = bytes(block)?;
-        let mut live = self.settled(py);
+        let mut live = self.lock();
         live.send(block, true)?;
         live.finish()
     }
 
-    /// Waits, without the interpreter, until the client has taken enough.
+    /// Waits until the client has taken enough.
     fn wait_for_room(&self, py: Python<'_>) -> Result<(), Abort> {
         loop {
-            match self.wait(py, Exchange::wait_for_room)? {
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => py.check_signals()?,
-                waited => return Ok(waited?),
+            let wait = match &mut self.lock().response {
+                Some(response) => response.exchange_mut().make_room()?,
+                // The request has ended meanwhile; the loop goes on sending.
+                None => None,
+            };
+            let Some(wait) = wait else { return Ok(()) };
+            if !self.waiting.wait(py, &wait)?? {
+                return Err(io::Error::from(io::ErrorKind::TimedOut).into());
             }
         }
-    }
-
-    /// Runs `wait` on the exchange, without the interpreter and without the lock.
-    fn wait<T: Send>(&self, py: Python<'_>, wait: impl FnOnce(&mut Exchange) -> T + Send) -> PyResult<T> {
-        let mut live = self.settled(py);
-        let mut response = live.response.take().ok_or_else(ended)?;
-        live.away = true;
-        drop(live);
-        let result = py.detach(|| wait(response.exchange_mut()));
-        let mut live = self.lock();
-        (live.response, live.away) = (Some(response), false);
-        self.returned.notify_all();
-        Ok(result)
     }
 
     /// Sends a file's `available` bytes from `offset` on, as far as the response may have them. `open` gives the file
     /// if any are wanted.
     pub fn file(
         &self,
-        py: Python<'_>,
         offset: u64,
         available: u64,
         open: impl FnOnce() -> std::io::Result<std::fs::File>,
     ) -> Result<(), Abort> {
-        let mut live = self.settled(py);
+        let mut live = self.lock();
         let Live { response, declared, scratch, date, .. } = &mut *live;
         let response = response.as_mut().ok_or_else(ended)?;
         if !response.is_declared() {
@@ -186,52 +184,47 @@ impl Responder {
     }
 
     /// Ends the body.
-    pub fn finish(&self, py: Python<'_>) -> Result<(End, Option<Flaw>), Abort> {
-        self.settled(py).finish()
+    pub fn finish(&self) -> Result<(End, Option<Flaw>), Abort> {
+        self.lock().finish()
     }
 
-    /// Reads some of a streamed body into `out`, waiting (without the interpreter) for at least a byte; `true` at its
-    /// end.
+    /// Reads some of a streamed body into `out`, waiting for at least a byte; `true` at its end.
     pub fn read_body(&self, py: Python<'_>, out: &mut Vec<u8>) -> PyResult<bool> {
         loop {
-            match self.wait(py, |exchange| read_some(exchange, out))? {
-                Ok(end) => return Ok(end),
-                Err(BodyError::Io(error)) if error.kind() == std::io::ErrorKind::Interrupted => {
-                    py.check_signals()?;
+            let wait = {
+                let mut live = self.lock();
+                let exchange = live.response.as_mut().ok_or_else(ended)?.exchange_mut();
+                match exchange.read_body(out) {
+                    Ok(Some(end)) => return Ok(end),
+                    Ok(None) => exchange.body_wait(),
+                    Err(error) => return Err(live.body_failed(error)),
                 }
-                Err(error) => return Err(self.lock().body_failed(error)),
-            }
+            };
+            let error = match self.waiting.wait(py, &wait)? {
+                Ok(true) => continue,
+                Ok(false) => BodyError::Silent,
+                Err(error) => BodyError::Io(error),
+            };
+            return Err(self.lock().body_failed(error));
         }
     }
 
     /// A handle on the client's socket.
-    pub fn socket(&self, py: Python<'_>) -> PyResult<std::os::fd::OwnedFd> {
-        let live = self.settled(py);
+    pub fn socket(&self) -> PyResult<std::os::fd::OwnedFd> {
+        let live = self.lock();
         let response = live.response.as_ref().ok_or_else(ended)?;
         Ok(response.exchange().socket().try_clone_to_owned()?)
     }
 
     /// The application goes on with the socket: for the server the connection ends with this request.
-    pub fn hand_over(&self, py: Python<'_>) {
-        if let Some(response) = &mut self.settled(py).response {
+    pub fn hand_over(&self) {
+        if let Some(response) = &mut self.lock().response {
             response.hand_over();
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Live> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// As `lock`, once no other thread waits for the client.
-    fn settled(&self, py: Python<'_>) -> MutexGuard<'_, Live> {
-        loop {
-            let live = self.lock();
-            if !live.away {
-                return live;
-            }
-            drop(live);
-            py.detach(|| drop(self.returned.wait_while(self.lock(), |live| live.away)));
-        }
     }
 }
 
@@ -247,7 +240,7 @@ impl Responder {
     ) -> PyResult<Option<Py<PyAny>>> {
         let py = status.py();
         let mut spare = {
-            let mut live = self.settled(py);
+            let mut live = self.lock();
             let response = live.response.as_ref().ok_or_else(ended)?;
             match exc_info {
                 Some(exc_info) if response.is_head_sent() => return Err(reraised(exc_info)?),
@@ -261,7 +254,7 @@ impl Responder {
         spare.clear();
         spare.set_status(status)?;
         spare.set_headers(headers)?;
-        let mut live = self.settled(py);
+        let mut live = self.lock();
         let response = live.response.as_mut().ok_or_else(ended)?;
         if response.is_head_sent() {
             return Err(already_set());
@@ -277,9 +270,9 @@ impl Responder {
     }
 
     /// `wsgi.early_hints`: sends a 103 response with these headers.
-    fn early_hints(&self, py: Python<'_>, headers: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn early_hints(&self, headers: &Bound<'_, PyAny>) -> PyResult<()> {
         let fields = encode_hints(headers)?;
-        let mut live = self.settled(py);
+        let mut live = self.lock();
         let response = live.response.as_mut().ok_or_else(ended)?;
         response.early_hints(&fields).map_err(|error| live.raised(error.into()))
     }
@@ -346,16 +339,6 @@ impl Live {
             BodyError::Premature => Abort::Client(Error::from_raw_os_error(libc::ECONNRESET)),
             BodyError::Io(error) => Abort::Client(error),
         })
-    }
-}
-
-/// Reads some of a streamed body, waiting for it; true at its end.
-fn read_some(exchange: &mut Exchange, out: &mut Vec<u8>) -> Result<bool, BodyError> {
-    loop {
-        match exchange.read_body(out)? {
-            Some(end) => return Ok(end),
-            None => exchange.wait_for_body()?,
-        }
     }
 }
 
