@@ -1,4 +1,4 @@
-"""What is particular to the worker classes for gevent: patching, subclasses, gevent's own server, who is who."""
+"""What is particular to the worker classes for gevent: patching, subclasses, gevent's own server."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ OURS = pytest.mark.ours("the tests are about the native loop")
 
 
 def write(tmp_path: Path, body: str) -> dict[str, str]:
-    """A module `mine` with a worker class, and the environment in which it is found beside the applications."""
-    head = "from gunicorn.workers.ggevent import GeventWorker, GeventPyWSGIWorker, PyWSGIHandler, PyWSGIServer\n"
+    """A module `mine` with a worker class, and the environment in which it is found."""
+    names = "GeventWorker, GeventPyWSGIWorker, PyWSGIHandler, PyWSGIServer"
+    head = f"from gunicorn.workers.ggevent import {names}\n"
     (tmp_path / "mine.py").write_text(head + textwrap.dedent(body))
     return {"PYTHONPATH": f"{Path(__file__).parent / 'apps'}:{tmp_path}"}
 
@@ -170,8 +171,8 @@ def test_a_class_with_a_loop_of_its_own_serves_by_handle(serve: Serve, tmp_path:
     with server.connect() as connection:
         assert connection.request(get()).text == "hello"
         assert connection.request(get(target=b"/steps")).text == "01234"
-        body = b"POST /count HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
-        assert connection.request(body).text == "3"
+        head = b"POST /count HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+        assert connection.request(head + b"3\r\nabc\r\n0\r\n\r\n").text == "3"
         assert connection.request(get(b"Connection: close\r\n")).header("Connection") == "close"
         connection.assert_closed()
     with server.connect() as connection:
@@ -301,7 +302,8 @@ def test_a_handler_of_ones_own_runs_in_gevents_server(serve: Serve, tmp_path: Pa
 import json
 def app(environ, start_response):
     names = ("mine", "RAW_URI", "SERVER_SOFTWARE", "wsgi.multithread")
-    body = json.dumps([*(environ[name] for name in names), type(environ["gunicorn.sock"]).__module__]).encode()
+    kind = type(environ["gunicorn.sock"]).__module__
+    body = json.dumps([*(environ[name] for name in names), kind]).encode()
     start_response("200 OK", [("Content-Length", str(len(body)))])
     return [body]
 """

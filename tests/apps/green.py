@@ -78,7 +78,7 @@ def local(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
 
 
 def until(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
-    """Waits until the file that the query names exists; it makes `<name>.begun` first, `<name>.ended` last."""
+    """Waits until the file in the query exists; makes `<name>.begun` first, `<name>.ended` last."""
     path = Path(environ["QUERY_STRING"])
     path.with_suffix(".begun").touch()
     try:
@@ -143,5 +143,7 @@ def steps(environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[b
 
 
 VIEWS = {
-    name: value for name, value in list(globals().items()) if callable(value) and name not in ("app", "answer")
+    name: value
+    for name, value in list(globals().items())
+    if callable(value) and name not in ("app", "answer")
 }

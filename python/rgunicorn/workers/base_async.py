@@ -25,7 +25,7 @@ _GONE = (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN)
 
 
 class _Handled:
-    """Cannot be iterated: the server takes StopIteration for the word of whoever has answered by the socket."""
+    """Cannot be iterated: the server takes StopIteration as the word of one who has used the socket."""
 
     def __iter__(self) -> Iterator[bytes]:
         raise StopIteration
@@ -38,8 +38,8 @@ ALREADY_HANDLED = _Handled()
 class AsyncWorker(ReactorWorker):
     """Many requests at a time.
 
-    gevent's and eventlet's classes serve with the native event loop, which calls none of `STEPS`. A class with a
-    `run()` of its own accepts connections itself and gives each to `handle()`, which serves it in Python.
+    gevent's and eventlet's classes serve with the native event loop, which calls none of `STEPS`. A class
+    with a `run()` of its own accepts connections itself; `handle()` serves one, in Python.
     """
 
     KIND = "asynchronous"
@@ -99,7 +99,9 @@ class AsyncWorker(ReactorWorker):
 
         return ask
 
-    def reopen(self, handle: Callable[[int, FrameType | None], None], sig: int, frame: FrameType | None) -> None:
+    def reopen(
+        self, handle: Callable[[int, FrameType | None], None], sig: int, frame: FrameType | None
+    ) -> None:
         """Has `handle` reopen the logger's files, then the native loop its own."""
         handle(sig, frame)
         self.poke()
@@ -111,7 +113,7 @@ class AsyncWorker(ReactorWorker):
         raise NotImplementedError
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
-        """Serves a connection to its end: `client` is its socket, `addr` what `accept` gave, as `listener` did."""
+        """Serves a connection to its end: `client` and `addr` are what `accept` of the listener gave."""
         request = None
         try:
             for request in self._requests(client, addr):
@@ -139,7 +141,8 @@ class AsyncWorker(ReactorWorker):
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> bool:
         """Serves one request. False, or StopIteration: no other may follow on its connection."""
-        started, environ, response = datetime.now(), {}, None
+        started, response = datetime.now(), None
+        environ: dict[str, Any] = {}
         try:
             self.cfg.pre_request(self, req)
             response, environ = wsgi.create(req, sock, addr, listener_name, self.cfg)

@@ -1,4 +1,4 @@
-"""The worker class for eventlet: each request in a green thread, and the hub watches the native event loop."""
+"""The worker class for eventlet: requests in green threads; the hub watches the native event loop."""
 
 from __future__ import annotations
 

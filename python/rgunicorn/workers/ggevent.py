@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 VERSION = f"gevent/{gevent.__version__} gunicorn/{rgunicorn.__version__}"
 
-#: Greenlets that wait for the next request. One costs 20 KiB; to make one anew costs more than a short request.
+#: Greenlets that wait for the next request, at most. A new one costs more than a short request.
 _SPARE = 100
 #: Of the time for a graceful end: what killed greenlets have to clean up, in seconds.
 _LAST_WORDS = 0.25
@@ -172,7 +172,7 @@ class _HubLoop:
             self.done.set()
 
     def exit_of(self, error: SystemExit) -> None:
-        """SystemExit came out of a request: a signal handler's ends the process, an application's own does not."""
+        """SystemExit came out of a request: a signal handler's ends the process, an application's does not."""
         if self.worker.leaves_at_once:
             self.end(error)
 
@@ -180,9 +180,8 @@ class _HubLoop:
 class RequestGreenlet(gevent.Greenlet):
     """Runs requests, one after the other.
 
-    It goes on with the next one only if the last has left nothing by which anybody could tell that it is not a new
-    greenlet: no reference to it, weak ones and those of greenlet-local storage too, no link, no attribute, no
-    context variable.
+    It goes on with the next one only if the last has left nothing by which anybody could tell that it is not
+    new: no reference (weak ones, and greenlet-local storage, are some), no link, no attribute.
     """
 
     def _run(self, loop: _HubLoop, call: _native.Call) -> None:
@@ -263,7 +262,7 @@ class PyWSGIServer(pywsgi.WSGIServer):
 
 
 class GeventPyWSGIWorker(GeventWorker):
-    """The same, unless a subclass changes `server_class` or `wsgi_handler`: then gevent's own server serves."""
+    """The same, unless a subclass changes `server_class` or `wsgi_handler`: then gevent's server serves."""
 
     server_class = PyWSGIServer
     wsgi_handler = PyWSGIHandler
