@@ -25,6 +25,7 @@ HALF_BODY = post(b"Content-Length: 1000\r\n", b"x" * 500)
 #: Half a second for each of its ten bytes would be too long for a test; for a deadline of a second it is not.
 PIECES = [b"%d" % number for number in range(10)]
 
+pytestmark = differs("gevent's own server: compared by its answers alone", "gunicorn-gevent_pywsgi")
 own_settings = differs("it has no such deadline", "gunicorn", "tornado")
 holds_workers = differs("a slow client holds a worker, a thread or a greenlet", "gunicorn", "tornado")
 
