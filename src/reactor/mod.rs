@@ -10,6 +10,7 @@ mod date;
 mod deadlines;
 mod exchange;
 mod finish;
+mod loan;
 mod notice;
 mod outbound;
 #[allow(clippy::module_inception)]
@@ -19,6 +20,7 @@ mod request;
 mod settings;
 mod shared;
 mod spool;
+mod stand_in;
 #[cfg(test)]
 mod tests;
 mod understudy;
@@ -37,3 +39,4 @@ pub use request::Request;
 pub use settings::ReactorSettings;
 pub use shared::SharedReactor;
 pub use spool::SpoolSettings;
+pub use understudy::Tick;
