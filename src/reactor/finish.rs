@@ -24,7 +24,7 @@ impl Reactor {
         match end {
             End::Cut => {
                 self.tell(connection.ticket, Delivery::Broken);
-                self.bury(connection);
+                self.bury(&mut connection);
                 self.remove(key);
             }
             _ if !connection.outbound.is_empty() => {
@@ -144,7 +144,7 @@ impl Reactor {
         let Slot::Here(mut connection) = std::mem::replace(&mut self.slots[key], Slot::OUT) else { return };
         if self.register(key, &mut connection).is_err() {
             self.tell(connection.ticket, Delivery::Broken);
-            self.bury(connection);
+            self.bury(&mut connection);
             return self.remove(key);
         }
         self.put_back(key, connection);

@@ -24,6 +24,7 @@ mod spool;
 mod stand_in;
 #[cfg(test)]
 mod tests;
+mod turn;
 mod understudy;
 mod watch;
 
