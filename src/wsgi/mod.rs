@@ -3,6 +3,7 @@
 mod abort;
 mod amend;
 mod call;
+mod deadline;
 mod ended;
 mod environ;
 mod ffi;
@@ -20,6 +21,7 @@ mod socket;
 mod start_response;
 
 pub use amend::Original;
+pub use deadline::{Alarm, Deadline, Due};
 pub use call::{Bridge, Opened, Outcome, Served};
 pub use environ::{ListenerName, ServerFacts};
 pub use file_wrapper::FileWrapper;
