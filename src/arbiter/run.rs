@@ -17,7 +17,7 @@ use super::host::Host;
 use super::line::{Level, Line};
 use super::plan::{Action, Limits, Plan};
 use crate::log::Reason;
-use crate::scoreboard::{Board, Slot, State};
+use crate::scoreboard::{Board, Slot};
 use crate::sys::fork::{self, Side};
 use crate::sys::signals::{self, SignalPipe};
 use crate::sys::{clock, pipe};
@@ -241,15 +241,14 @@ impl<'a, 'py> Run<'a, 'py> {
     }
 
     /// Writes the lines of the access log that a worker has not written: of requests that it has served, of responses
-    /// that it was sending, and of the request that it was serving when it ended.
+    /// that it was sending, and of the requests that it was serving when it ended.
     fn log_what_is_left(&self, pid: i32, slot: usize, why: Reason) -> PyResult<()> {
         for lines in self.board.unwritten(slot).iter().filter(|lines| !lines.is_empty()) {
             self.host.write_access_lines(lines)?;
         }
-        let seen = self.board.snapshot(slot);
-        if seen.state == State::Busy && !self.board.is_logged(slot) {
-            let took = now().saturating_sub(Time::from_nanos(seen.busy_since));
-            self.host.log_cut_request(pid, &self.board.request(slot), took, why)?;
+        for cut in self.board.running(slot).iter().filter(|request| !request.logged) {
+            let took = now().saturating_sub(Time::from_nanos(cut.since));
+            self.host.log_cut_request(pid, &cut.request, took, why)?;
         }
         Ok(())
     }
@@ -259,7 +258,8 @@ impl<'a, 'py> Run<'a, 'py> {
         let Some(busy) = busy else {
             return Line::new(Level::Critical, "WORKER TIMEOUT (pid:%s)", [pid.into()]);
         };
-        let request = self.board.request(slot).to_string();
+        let request =
+            self.board.running(slot).first().map(|first| first.request.to_string()).unwrap_or_default();
         let seconds = format!("{:.1}", busy.as_secs_f64());
         Line::new(
             Level::Critical,

@@ -17,16 +17,57 @@ use crate::proto::forwarded::TrustedPeers;
 use crate::proto::http1::{ForwarderHeaders, HeaderMap, Limits, Rules, SecureSchemeHeaders};
 use crate::reactor::{ReactorSettings, SpoolSettings};
 use crate::sys::file;
-use crate::worker::{Hooks, ListenerSetup, Setup, sync};
+use crate::worker::{Hooks, ListenerSetup, Setup, sync, threads};
 use crate::wsgi::{ClientSocket, FileWrapper, Input, ListenerName, Responder, ServerFacts};
 
 /// Runs a `SyncWorker` until it should exit. Called in the worker's process, in its main thread.
 #[pyfunction]
 fn run_sync(worker: &Bound<'_, PyAny>) -> PyResult<()> {
-    sync::run(worker.py(), setup(worker)?)
+    sync::run(worker.py(), setup(worker, false)?)
 }
 
-fn setup(worker: &Bound<'_, PyAny>) -> PyResult<Setup> {
+/// The threads of a `ThreadWorker`. To be made in the worker's process.
+#[pyclass(frozen, module = "rgunicorn._native")]
+struct Threads {
+    inner: threads::Threads,
+}
+
+#[pymethods]
+impl Threads {
+    #[new]
+    fn new(worker: &Bound<'_, PyAny>) -> PyResult<Self> {
+        Ok(Self { inner: threads::Threads::new(worker.py(), setup(worker, true)?)? })
+    }
+
+    /// Serves requests in this thread until `stop`. `index` numbers the threads, from 0 on.
+    fn serve(&self, py: Python<'_>, index: usize) -> PyResult<()> {
+        self.inner.serve(py, index)
+    }
+
+    /// Handles signals in this thread, the main one, until the worker should leave: then its clients are gone, or have had
+    /// their time, of which so many seconds are left. Raises what a handler raises.
+    fn watch(&self, py: Python<'_>) -> PyResult<f64> {
+        Ok(self.inner.watch(py)?.as_secs_f64())
+    }
+
+    /// Lets the threads end, each after the request that it serves.
+    fn stop(&self) {
+        self.inner.stop();
+    }
+
+    /// Logs what is left undone.
+    fn close(&self, py: Python<'_>) {
+        self.inner.close(py);
+    }
+
+    /// How many connections are open.
+    fn connections(&self) -> usize {
+        self.inner.connections()
+    }
+}
+
+/// `multithread`: whether the application is called from several threads, or greenlets.
+fn setup(worker: &Bound<'_, PyAny>, multithread: bool) -> PyResult<Setup> {
     let cfg = worker.getattr("cfg")?;
     let log = worker.getattr("log")?;
     let max_requests: u64 = worker.getattr("max_requests")?.extract()?;
@@ -39,7 +80,7 @@ fn setup(worker: &Bound<'_, PyAny>) -> PyResult<Setup> {
         wakeup: duplicate(&worker.getattr("PIPE")?.get_item(0)?)?,
         lifeline: duplicate(&worker.getattr("lifeline")?)?,
         reactor: reactor_settings(&cfg)?,
-        facts: facts(worker, &cfg)?,
+        facts: facts(worker, &cfg, multithread)?,
         sendfile: setting(&cfg, "sendfile")?,
         // sys.maxsize is how a worker says "never".
         max_requests: Some(max_requests).filter(|&limit| limit < i64::MAX as u64),
@@ -132,7 +173,11 @@ fn listeners(worker: &Bound<'_, PyAny>) -> PyResult<Vec<ListenerSetup>> {
     worker.getattr("sockets")?.try_iter()?.map(|socket| setup(socket?)).collect()
 }
 
-fn facts(worker: &Bound<'_, PyAny>, cfg: &Bound<'_, PyAny>) -> PyResult<ServerFacts> {
+fn facts(
+    worker: &Bound<'_, PyAny>,
+    cfg: &Bound<'_, PyAny>,
+    multithread: bool,
+) -> PyResult<ServerFacts> {
     let py = worker.py();
     let module = py.import("rgunicorn.http.wsgi")?;
     let errors = module.getattr("WSGIErrorsWrapper")?.call1((cfg,))?;
@@ -142,7 +187,7 @@ fn facts(worker: &Bound<'_, PyAny>, cfg: &Bound<'_, PyAny>) -> PyResult<ServerFa
         errors: errors.unbind(),
         file_wrapper: py.get_type::<FileWrapper>().into_any().unbind(),
         no_input: Input::empty(py)?.into_any(),
-        multithread: false,
+        multithread,
         multiprocess: setting::<u64>(cfg, "workers")? > 1,
         software: overwritten("SERVER_SOFTWARE")?,
         server: overwritten("SERVER")?.chars().map(|letter| letter as u8).collect(),
@@ -222,5 +267,6 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<ClientSocket>()?;
     module.add_class::<FileWrapper>()?;
     module.add_class::<Input>()?;
+    module.add_class::<Threads>()?;
     module.add_function(wrap_pyfunction!(run_sync, module)?)
 }

@@ -16,6 +16,7 @@ mod reactor;
 mod refuse;
 mod request;
 mod settings;
+mod shared;
 mod spool;
 mod understudy;
 
@@ -29,5 +30,6 @@ pub use notice::{Closed, Delivery, Notice, Rest};
 pub use outbound::Payload;
 pub use reactor::Reactor;
 pub use request::Request;
+pub use shared::{Crew, SharedReactor};
 pub use settings::ReactorSettings;
 pub use spool::SpoolSettings;

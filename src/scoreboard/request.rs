@@ -1,4 +1,4 @@
-//! The request line within a slot: bytes to shared words and back. As text, what a client chose is escaped.
+//! The request line within a lane: bytes to shared words and back. As text, what a client chose is escaped.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -13,16 +13,15 @@ const SEQUENCE: usize = 0;
 /// method length (8 bits), kind of peer (8), port (16), target length before it was cut (32).
 const SIZES: usize = 1;
 const PEER: usize = 2;
-const METHOD: usize = 4;
-const TARGET: usize = 7;
-const END: usize = 40;
+/// The method, then from the next whole word on the target.
+const TEXT: usize = 4;
+const END: usize = 38;
 /// Outside of what the sequence guards: it is read when the worker is gone.
-const NAME_LENGTH: usize = 40;
-const NAME: usize = 41;
-const NAME_END: usize = 48;
+const NAME_LENGTH: usize = 38;
+const NAME: usize = 39;
+const NAME_END: usize = 46;
 
-const METHOD_BYTES: usize = (TARGET - METHOD) * 8;
-const TARGET_BYTES: usize = (END - TARGET) * 8;
+const METHOD_BYTES: usize = 24;
 
 const NO_PEER: u64 = 0;
 const PEER_V4: u64 = 4;
@@ -67,8 +66,9 @@ pub fn store(words: &[AtomicU64], method: &[u8], target: &[u8], peer: Option<Soc
     words[SIZES].store(method.len() as u64 | kind << 8 | port << 16 | length << 32, Relaxed);
     words[PEER].store((address >> 64) as u64, Relaxed);
     words[PEER + 1].store(address as u64, Relaxed);
-    bytes::store(&words[METHOD..TARGET], method);
-    bytes::store(&words[TARGET..END], &target[..target.len().min(TARGET_BYTES)]);
+    let (for_method, for_target) = text(words, method.len());
+    bytes::store(for_method, method);
+    bytes::store(for_target, &target[..target.len().min(for_target.len() * 8)]);
     words[SEQUENCE].store(sequence + 2, Release);
 }
 
@@ -95,19 +95,26 @@ pub fn load(words: &[AtomicU64]) -> RequestLine {
 
 fn decode(words: &[AtomicU64]) -> RequestLine {
     let sizes = words[SIZES].load(Relaxed);
-    let length = (sizes >> 32) as usize;
+    let (method_length, length) = ((sizes & 0xff) as usize, (sizes >> 32) as usize);
+    let (method, target) = text(words, method_length);
     let high = u128::from(words[PEER].load(Relaxed));
     let low = u128::from(words[PEER + 1].load(Relaxed));
-    let mut target = bytes::load(&words[TARGET..END], length);
-    if length > TARGET_BYTES {
+    let room = target.len() * 8;
+    let mut target = bytes::load(target, length);
+    if length > room {
         target.extend_from_slice(b"...");
     }
     RequestLine {
-        method: bytes::load(&words[METHOD..TARGET], (sizes & 0xff) as usize),
+        method: bytes::load(method, method_length),
         target,
         peer: decode_peer(sizes >> 8 & 0xff, (sizes >> 16) as u16, high << 64 | low),
         name: bytes::load(&words[NAME..NAME_END], words[NAME_LENGTH].load(Acquire) as usize),
     }
+}
+
+/// The words of a method of so many bytes, and those for the target.
+fn text(words: &[AtomicU64], method_length: usize) -> (&[AtomicU64], &[AtomicU64]) {
+    words[TEXT..END].split_at(method_length.min(METHOD_BYTES).div_ceil(8))
 }
 
 fn escape(bytes: &[u8]) -> String {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use super::{Board, State};
+use super::{Board, LANES, Running, State};
 use crate::sys::pipe;
 
 /// method, target, peer, the text expected
@@ -19,6 +19,17 @@ fn pokes(reader: &OwnedFd) -> usize {
     let mut count = 0;
     pipe::drain(reader, |_| count += 1).unwrap();
     count
+}
+
+/// The only request that runs.
+fn running(board: &Board, index: usize) -> Running {
+    let [running] = board.running(index).try_into().expect("one request");
+    running
+}
+
+/// When the requests that run have started.
+fn since(board: &Board, index: usize) -> Vec<u64> {
+    board.running(index).iter().map(|running| running.since).collect()
 }
 
 #[test]
@@ -44,11 +55,12 @@ fn a_slot_goes_through_its_states() {
     slot.logged();
     slot.begin(b"GET", b"/", None, 7);
     assert_eq!((state(), board.snapshot(slot.index()).busy_since), (State::Busy, 7));
-    assert!(!board.is_logged(slot.index()));
+    assert!(!running(&board, slot.index()).logged);
     slot.count();
     slot.logged();
-    assert!(board.is_logged(slot.index()));
+    assert!(running(&board, slot.index()).logged);
     slot.end();
+    assert_eq!(board.running(slot.index()), []);
     assert_eq!((state(), board.snapshot(slot.index()).requests), (State::Idle, 1));
     assert_eq!(slot.counted(), 1);
     slot.beat(9);
@@ -57,6 +69,67 @@ fn a_slot_goes_through_its_states() {
     slot.retire();
     assert!(board.snapshot(slot.index()).retiring);
     assert_eq!(pokes(&reader), 1);
+    assert!(!board.snapshot(slot.index()).stuck && !slot.is_late());
+    slot.stuck();
+    board.mark_late(slot.index());
+    let seen = board.snapshot(slot.index());
+    assert!(seen.stuck && seen.retiring && slot.is_late());
+    assert_eq!(pokes(&reader), 1);
+}
+
+#[test]
+fn a_watched_worker_has_to_beat_until_it_is_quiet() {
+    let (board, reader) = board(1);
+    let slot = board.claim().unwrap();
+    let seen = || (board.snapshot(0).state, board.snapshot(0).beat);
+    slot.watch(1);
+    assert_eq!(seen(), (State::Booting, 0));
+    slot.booted();
+    assert_eq!(slot.last_sign(5), 5);
+    pokes(&reader);
+    board.announce_sleep();
+    slot.watch(2);
+    slot.watch(3);
+    assert_eq!((seen(), pokes(&reader)), ((State::Beating, 2), 1));
+    slot.beat(4);
+    assert_eq!((seen(), slot.last_sign(9)), ((State::Beating, 4), 4));
+    slot.quiet();
+    assert_eq!((seen().0, slot.last_sign(9)), (State::Idle, 9));
+    slot.busy(10);
+    slot.watch(11);
+    assert_eq!(seen(), (State::Busy, 4));
+}
+
+#[test]
+fn requests_that_run_at_the_same_time_have_a_lane_each() {
+    let (board, _reader) = board(2);
+    let (slot, other) = (board.claim().unwrap(), board.claim().unwrap());
+    let index = slot.index();
+    let lanes: Vec<_> = (0..LANES).map(|lane| slot.lane(lane).unwrap()).collect();
+    assert!(slot.lane(LANES).is_none());
+    assert!(since(&board, index).is_empty());
+    lanes[63].name(b"the last");
+    lanes[63].begin(b"GET", b"/63", None, 7);
+    lanes[0].begin(b"GET", b"/0", None, 9);
+    lanes[5].begin(b"GET", b"/5", None, 8);
+    lanes[5].logged();
+    other.lane(5).unwrap().begin(b"PUT", b"/other", None, 1);
+    let running = board.running(index);
+    let targets: Vec<_> = running.iter().map(|running| running.request.target.as_slice()).collect();
+    assert_eq!(targets, [b"/63".as_slice(), b"/5", b"/0"]);
+    assert_eq!(running[0].request.name, b"the last");
+    assert_eq!(running.iter().map(|running| running.logged).collect::<Vec<_>>(), [false, true, false]);
+    lanes[63].end();
+    lanes[5].begin(b"GET", b"/5", None, 10);
+    assert_eq!(since(&board, index), [9, 10]);
+    assert!(!board.running(index)[1].logged);
+    assert_eq!(since(&board, other.index()), [1]);
+    board.release(index);
+    let again = board.claim().unwrap();
+    assert_eq!((again.index(), since(&board, index).len()), (index, 0));
+    again.lane(63).unwrap().begin(b"GET", b"/", None, 1);
+    assert_eq!(board.running(index)[0].request.name, b"");
+    assert_eq!(since(&board, other.index()), [1]);
 }
 
 #[test]
@@ -73,7 +146,7 @@ fn slots_are_claimed_once_and_reused_clean() {
     assert_eq!(again.index(), second.index());
     let snapshot = board.snapshot(again.index());
     assert_eq!((snapshot.state, snapshot.retiring, snapshot.busy_since), (State::Booting, false, 0));
-    assert_eq!(board.request(again.index()).method, b"");
+    assert_eq!(board.running(again.index()), []);
 }
 
 #[test]
@@ -112,7 +185,7 @@ fn a_request_line_is_readable_escaped_and_cut() {
     ];
     for (method, target, peer, text) in cases {
         slot.begin(method, target, peer, 1);
-        assert_eq!(board.request(slot.index()).to_string(), text);
+        assert_eq!(running(&board, slot.index()).request.to_string(), text);
     }
 }
 
@@ -123,17 +196,17 @@ fn reading_while_a_worker_writes_gives_one_request_or_the_other() {
     let index = slot.index();
     slot.begin(b"GET", &[b'a'; 200], None, 1);
     let writer = std::thread::spawn(move || {
-        for round in 0..20_000_u64 {
+        for round in 1..=20_000_u64 {
             let byte = if round % 2 == 0 { b'a' } else { b'b' };
             slot.begin(b"GET", &[byte; 200], None, round);
         }
     });
     while !writer.is_finished() {
-        let target = board.request(index).target;
+        let target = running(&board, index).request.target;
         assert_eq!(target.len(), 200);
     }
     writer.join().unwrap();
-    assert_eq!(board.request(index).target, "b".repeat(200).as_bytes());
+    assert_eq!(running(&board, index).request.target, "a".repeat(200).as_bytes());
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! The access log of a worker. Lines are formatted natively, gathered while the loop is busy and written in one piece
 //! before it sleeps, straight into the files of the logger's handlers; or the logger itself writes them, if it is not the
-//! stock one.
+//! stock one. Threads share it; each formats with a pen of its own.
 
 use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::prelude::*;
+use pyo3::sync::MutexExt;
 
 use super::outputs::Output;
 use crate::log::access::{AccessFormat, Draft};
@@ -17,18 +19,43 @@ use crate::sys;
 pub struct AccessLog {
     route: Route,
     /// Names requests, if the format wants it.
-    ids: Option<RequestIds>,
+    ids: Option<Mutex<RequestIds>>,
 }
 
 enum Route {
-    Native(Box<Lines>),
+    Native {
+        format: AccessFormat,
+        lines: Box<Mutex<Lines>>,
+    },
     /// `Logger.access` of the logger.
     Python,
 }
 
+/// Formats lines for one thread or greenlet: what a format asks of an environ may run the application's code, so no lock
+/// may be held meanwhile.
+pub struct Pen {
+    format: AccessFormat,
+    line: Vec<u8>,
+}
+
+impl Pen {
+    /// The line of one request.
+    pub fn write(&mut self, record: &Record<'_>) -> &[u8] {
+        self.line.clear();
+        self.format.write(&mut self.line, record);
+        &self.line
+    }
+
+    /// The line of a request whose response is still being sent.
+    pub fn draft(&mut self, record: &Record<'_>) -> Draft {
+        self.format.draft(record)
+    }
+}
+
 /// Native lines on their way.
 struct Lines {
-    format: AccessFormat,
+    /// For lines that ask nothing of an environ.
+    pen: Pen,
     lines: Vec<u8>,
     /// Has a copy of `lines`, for the arbiter to write if this worker is killed.
     slot: Slot,
@@ -55,11 +82,12 @@ impl AccessLog {
         let named = compiled.as_ref().map_or(format.contains("(request_id)"), AccessFormat::uses_id);
         let route = match (compiled, outputs(log)?) {
             (Some(format), Some(outputs)) => {
-                Route::Native(Box::new(Lines::new(format, outputs, slot.clone())))
+                let lines = Lines::new(format.clone(), outputs, slot.clone());
+                Route::Native { format, lines: Box::new(Mutex::new(lines)) }
             }
             _ => Route::Python,
         };
-        Ok(Some(Self { route, ids: named.then(RequestIds::random) }))
+        Ok(Some(Self { route, ids: named.then(|| Mutex::new(RequestIds::random())) }))
     }
 
     /// Whether the logger itself writes the lines.
@@ -70,7 +98,7 @@ impl AccessLog {
     /// Whether lines need the environ.
     pub fn uses_environ(&self) -> bool {
         match &self.route {
-            Route::Native(lines) => lines.format.uses_environ(),
+            Route::Native { format, .. } => format.uses_environ(),
             Route::Python => true,
         }
     }
@@ -78,48 +106,71 @@ impl AccessLog {
     /// Whether somebody wants to know how a request ended and how long its response took to be sent.
     pub fn uses_conclusion(&self) -> bool {
         match &self.route {
-            Route::Native(lines) => lines.format.uses_conclusion(),
+            Route::Native { format, .. } => format.uses_conclusion(),
             Route::Python => true,
         }
     }
 
-    /// The name of a request, if anybody wants one.
-    pub fn name(&mut self, request: &Request) -> Option<RequestId> {
-        self.ids.as_mut().map(|ids| ids.of(request))
+    /// What a thread formats its lines with; `None` if the logger does it.
+    pub fn pen(&self) -> Option<Pen> {
+        match &self.route {
+            Route::Native { format, .. } => Some(Pen { format: format.clone(), line: Vec::new() }),
+            Route::Python => None,
+        }
     }
 
-    /// Adds the line of one request.
-    pub fn add(&mut self, py: Python<'_>, record: &Record<'_>) {
-        if let Route::Native(lines) = &mut self.route {
+    /// The name of a request, if anybody wants one.
+    pub fn name(&self, request: &Request) -> Option<RequestId> {
+        let mut ids = self.ids.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(ids.of(request))
+    }
+
+    /// Adds a line.
+    pub fn add(&self, py: Python<'_>, line: &[u8]) {
+        if let Some(mut lines) = self.lines(py) {
+            lines.add(py, line);
+        }
+    }
+
+    /// Adds the line of a request that no application has seen.
+    pub fn add_unserved(&self, py: Python<'_>, record: &Record<'_>) {
+        if let Some(mut lines) = self.lines(py) {
             let known = lines.lines.len();
-            lines.format.write(&mut lines.lines, record);
+            let Lines { pen, lines: buffer, .. } = &mut *lines;
+            pen.format.write(buffer, record);
             lines.added(py, known);
         }
     }
 
     /// Keeps the line of a request whose response is still being sent; `ended` is the end of its application. Gives the
     /// ticket with which the end of the sending is to be told.
-    pub fn keep(&mut self, record: &Record<'_>, ended: u64) -> Option<u64> {
-        let Route::Native(lines) = &mut self.route else { return None };
+    pub fn keep(&self, py: Python<'_>, draft: Draft, ended: u64) -> Option<u64> {
+        let mut lines = self.lines(py)?;
         lines.tickets += 1;
-        lines.drafts.insert(lines.tickets, (lines.format.draft(record), ended));
+        let ticket = lines.tickets;
+        lines.drafts.insert(ticket, (draft, ended));
         lines.keep_drafts();
-        Some(lines.tickets)
+        Some(ticket)
     }
 
     /// A response has been sent, or will not be. `at`: when, as `ended`.
-    pub fn complete(&mut self, py: Python<'_>, ticket: u64, reason: Reason, at: u64) {
-        if let Route::Native(lines) = &mut self.route {
+    pub fn complete(&self, py: Python<'_>, ticket: u64, reason: Reason, at: u64) {
+        if let Some(mut lines) = self.lines(py) {
             lines.complete(py, ticket, reason, at);
         }
     }
 
     /// Looks the files up again.
-    pub fn reopen(&mut self, log: &Bound<'_, PyAny>) -> PyResult<()> {
-        if let Route::Native(lines) = &mut self.route {
-            lines.write(log.py());
-            if let Some(outputs) = outputs(log)? {
-                lines.finish(log.py());
+    pub fn reopen(&self, log: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = log.py();
+        if self.is_python() {
+            return Ok(());
+        }
+        let outputs = outputs(log)?;
+        if let Some(mut lines) = self.lines(py) {
+            lines.write(py);
+            if let Some(outputs) = outputs {
+                lines.finish(py);
                 lines.outputs = outputs;
             }
         }
@@ -127,15 +178,15 @@ impl AccessLog {
     }
 
     /// Writes the lines that are waiting. True: some wait on, for whoever reads them.
-    pub fn write(&mut self, py: Python<'_>) -> bool {
-        let Route::Native(lines) = &mut self.route else { return false };
+    pub fn write(&self, py: Python<'_>) -> bool {
+        let Some(mut lines) = self.lines(py) else { return false };
         lines.write(py);
         lines.is_behind()
     }
 
     /// Writes what is left, of responses that were not sent in time too. The worker leaves.
-    pub fn finish(&mut self, py: Python<'_>) {
-        if let Route::Native(lines) = &mut self.route {
+    pub fn finish(&self, py: Python<'_>) {
+        if let Some(mut lines) = self.lines(py) {
             let tickets: Vec<_> = lines.drafts.keys().copied().collect();
             for ticket in tickets {
                 lines.complete(py, ticket, Reason::Shutdown, sys::clock::monotonic());
@@ -146,9 +197,16 @@ impl AccessLog {
     }
 
     /// What the error log should know, once.
-    pub fn news(&mut self) -> Option<String> {
-        match &mut self.route {
-            Route::Native(lines) => lines.news.take(),
+    pub fn news(&self, py: Python<'_>) -> Option<String> {
+        self.lines(py)?.news.take()
+    }
+
+    /// Whoever has them may wait for a reader, without the interpreter.
+    fn lines(&self, py: Python<'_>) -> Option<MutexGuard<'_, Lines>> {
+        match &self.route {
+            Route::Native { lines, .. } => {
+                Some(lines.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner))
+            }
             Route::Python => None,
         }
     }
@@ -156,14 +214,21 @@ impl AccessLog {
 
 impl Lines {
     fn new(format: AccessFormat, outputs: Vec<Output>, slot: Slot) -> Self {
-        Self { format, lines: Vec::new(), slot, outputs, drafts: HashMap::new(), tickets: 0, news: None }
+        let pen = Pen { format, line: Vec::new() };
+        Self { pen, lines: Vec::new(), slot, outputs, drafts: HashMap::new(), tickets: 0, news: None }
+    }
+
+    fn add(&mut self, py: Python<'_>, line: &[u8]) {
+        let known = self.lines.len();
+        self.lines.extend_from_slice(line);
+        self.added(py, known);
     }
 
     fn complete(&mut self, py: Python<'_>, ticket: u64, reason: Reason, at: u64) {
         let Some((draft, ended)) = self.drafts.remove(&ticket) else { return };
         let conclusion = Conclusion { reason, sending: Some(at.saturating_sub(ended)) };
         let known = self.lines.len();
-        self.format.complete(&mut self.lines, &draft, conclusion);
+        self.pen.format.complete(&mut self.lines, &draft, conclusion);
         self.added(py, known);
         self.keep_drafts();
     }
@@ -175,7 +240,7 @@ impl Lines {
         let mut lines = Vec::new();
         for (draft, _) in self.drafts.values() {
             let fitting = lines.len();
-            self.format.complete(&mut lines, draft, killed);
+            self.pen.format.complete(&mut lines, draft, killed);
             if lines.len() > ENOUGH {
                 lines.truncate(fitting);
                 break;

@@ -1,7 +1,7 @@
 //! What the worker says in the error log: the words are Gunicorn's where its users' tools may match them.
 
-use std::cell::Cell;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::call::PyCallArgs;
 use pyo3::prelude::*;
@@ -15,7 +15,7 @@ pub struct Journal {
     log: Py<PyAny>,
     debug: bool,
     /// That bodies cannot be stored has been said.
-    storage_warned: Cell<bool>,
+    storage_warned: AtomicBool,
 }
 
 impl Journal {
@@ -25,7 +25,7 @@ impl Journal {
         let enabled =
             log.getattr(py, "error_log").and_then(|log| log.call_method1(py, "isEnabledFor", (10,)));
         let debug = enabled.and_then(|enabled| enabled.is_truthy(py)).unwrap_or(true);
-        Self { log, debug, storage_warned: Cell::new(false) }
+        Self { log, debug, storage_warned: AtomicBool::new(false) }
     }
 
     /// The logger itself.
@@ -150,7 +150,7 @@ impl Journal {
 
     /// Said once for each worker: on a read-only root it holds for every large body.
     fn unstored(&self, py: Python<'_>, error: &std::io::Error) {
-        if !self.storage_warned.replace(true) {
+        if !self.storage_warned.swap(true, Ordering::Relaxed) {
             self.say(
                 py,
                 "warning",

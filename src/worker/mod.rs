@@ -2,12 +2,15 @@
 //! worker class and returns when the worker should exit.
 
 mod access;
+mod hand;
 mod hooks;
 mod journal;
+mod leave;
 mod outputs;
-mod serve;
+mod service;
 mod setup;
 pub mod sync;
+pub mod threads;
 
 pub use hooks::Hooks;
 pub use setup::{ListenerSetup, Setup};

@@ -1,15 +1,16 @@
 //! The sync driver: one thread that leads the reactor and runs the application between two turns of the loop.
 
 use std::os::fd::AsFd;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use pyo3::prelude::*;
 
-use super::serve::{Mood, Server};
+use super::hand::Hand;
+use super::leave::Leave;
+use super::service::{Mood, Service, Timeout};
 use super::setup::Setup;
-use crate::reactor::{Reactor, Rest};
-use crate::sys::{clock, fork, pipe};
+use crate::reactor::Rest;
+use crate::sys::pipe;
 
 /// The bits of the descriptors that the reactor watches for this driver.
 const SIGNAL: usize = 0;
@@ -18,116 +19,93 @@ const LIFELINE: usize = 1;
 /// Serves until the worker is told to leave, or its arbiter is gone.
 ///
 /// Errors: what a signal handler of the worker raised (`SystemExit`), and failures of the loop itself.
-pub fn run(py: Python<'_>, mut setup: Setup) -> PyResult<()> {
-    fork::watch();
-    let (listeners, names) =
-        std::mem::take(&mut setup.listeners).into_iter().map(|setup| (setup.listener, setup.name)).unzip();
-    let mut reactor = Reactor::new(setup.reactor.clone(), listeners, setup.leaving.clone())?;
-    reactor.watch(setup.wakeup.as_fd(), SIGNAL)?;
-    reactor.watch(setup.lifeline.as_fd(), LIFELINE)?;
-    let mut server = Server::new(py, &setup, names)?;
-    setup.slot.booted();
-    let mut driver = Driver { setup, reactor, leaving_since: None };
-    let result = driver.run(py, &mut server);
-    server.close_logs(py, &mut driver.reactor);
+pub fn run(py: Python<'_>, setup: Setup) -> PyResult<()> {
+    let service = Service::new(py, setup, Timeout::Request)?;
+    {
+        let mut reactor = service.reactor.lock();
+        reactor.watch(service.setup.wakeup.as_fd(), SIGNAL)?;
+        reactor.watch(service.setup.lifeline.as_fd(), LIFELINE)?;
+    }
+    let mut hand = service.hand(py, 0)?;
+    service.setup.slot.booted();
+    let mut driver = Driver { service, leave: Leave::default() };
+    let result = driver.run(py, &mut hand);
+    driver.service.close_logs(py);
     result
 }
 
 struct Driver {
-    setup: Setup,
-    reactor: Reactor,
-    /// When the worker was told to leave.
-    leaving_since: Option<u64>,
+    service: Service,
+    leave: Leave,
 }
 
 impl Driver {
-    fn run(&mut self, py: Python<'_>, server: &mut Server) -> PyResult<()> {
+    fn run(&mut self, py: Python<'_>, hand: &mut Hand) -> PyResult<()> {
         // A signal may have come before anything watched for it.
-        self.look_at_signals(py, server)?;
-        while !self.is_done() {
-            let unwritten = server.write_logs(py);
-            self.notify(py)?;
-            let left = time_left(self.leaving_since, patience(&self.setup));
-            let notify = self.setup.notify_every.map(Duration::from_nanos);
-            let most = left.into_iter().chain(unwritten).chain(notify).min();
-            let (reactor, slot) = (&mut self.reactor, &self.setup.slot);
-            let rest = py.detach(|| {
-                let rest = reactor.poll(most);
-                // A thread of the application that never lets go of the interpreter makes the worker late.
-                slot.beat(reactor.now());
-                rest
-            })?;
-            slot.quiet();
-            let woken = self.reactor.take_woken();
-            if woken & (1 << LIFELINE) != 0 {
-                let worker = self.setup.worker.bind(py);
-                server.journal.info(py, &format!("Parent changed, shutting down: {worker}"));
+        self.look_at_signals(py)?;
+        while !self.leave.is_over(&self.service) {
+            let woken = self.rest(py)?;
+            if woken.by(LIFELINE) {
+                self.service.say_orphaned(py);
                 return Ok(());
             }
-            if woken & (1 << SIGNAL) != 0 || rest == Rest::Interrupted {
-                self.look_at_signals(py, server)?;
+            if woken.by(SIGNAL) || woken.interrupted {
+                self.look_at_signals(py)?;
             }
-            while let Some(exchange) = self.reactor.next_exchange() {
-                self.notify(py)?;
-                if server.serve(py, &mut self.reactor, exchange) == Mood::Exit && !self.is_alive(py)? {
+            while let Some(exchange) = self.service.reactor.next_exchange() {
+                self.service.notify(py)?;
+                if self.service.serve(py, hand, exchange) == Mood::Exit && !self.service.is_alive(py)? {
                     return Ok(());
                 }
             }
-            server.log_notices(py, &mut self.reactor);
+            self.service.log_notices(py);
             // Without the pipe a signal that came since the wait shows in nothing else.
             py.check_signals()?;
-            if self.was_told_to_leave() {
-                self.look_at_signals(py, server)?;
+            if self.leave.is_due(&self.service.setup) {
+                self.look_at_signals(py)?;
             }
         }
         Ok(())
     }
 
-    /// Calls the worker's `notify()` if it is not ours, which does nothing.
-    fn notify(&self, py: Python<'_>) -> PyResult<()> {
-        match self.setup.notify_every {
-            Some(_) => self.setup.worker.call_method0(py, "notify").map(drop),
-            None => Ok(()),
-        }
-    }
-
-    /// The worker's handler has run. Usually the pipe says so too, but an application may have taken Python's wakeup
-    /// descriptor for itself.
-    fn was_told_to_leave(&self) -> bool {
-        self.leaving_since.is_none() && self.setup.leaving.load(Ordering::Relaxed)
+    /// Waits for something to do.
+    fn rest(&self, py: Python<'_>) -> PyResult<Woken> {
+        let Service { setup, reactor, .. } = &self.service;
+        let unwritten = self.service.write_logs(py);
+        self.service.notify(py)?;
+        let left = self.leave.left(setup);
+        let notify = setup.notify_every.map(Duration::from_nanos);
+        let most = left.into_iter().chain(unwritten).chain(notify).min();
+        let slot = &setup.slot;
+        let (rest, bits) = py.detach(|| -> std::io::Result<_> {
+            let rest = reactor.poll(most)?;
+            let mut reactor = reactor.lock();
+            // A thread of the application that never lets go of the interpreter makes the worker late.
+            slot.beat(reactor.now());
+            Ok((rest, reactor.take_woken()))
+        })?;
+        slot.quiet();
+        Ok(Woken { bits, interrupted: rest == Rest::Interrupted })
     }
 
     /// Lets the worker's Python signal handlers run, and looks at what they may have changed.
-    fn look_at_signals(&mut self, py: Python<'_>, server: &mut Server) -> PyResult<()> {
-        pipe::drain(&self.setup.wakeup, |_| {})?;
+    fn look_at_signals(&mut self, py: Python<'_>) -> PyResult<()> {
+        pipe::drain(&self.service.setup.wakeup, |_| {})?;
         py.check_signals()?;
-        server.reopen_logs(py);
-        if self.leaving_since.is_none() && !self.is_alive(py)? {
-            self.leaving_since = Some(clock::monotonic());
-            self.reactor.drain();
-        }
-        Ok(())
-    }
-
-    fn is_alive(&self, py: Python<'_>) -> PyResult<bool> {
-        self.setup.worker.getattr(py, "alive")?.is_truthy(py)
-    }
-
-    fn is_done(&self) -> bool {
-        let Some(since) = self.leaving_since else { return false };
-        self.reactor.open_connections() == 0 || clock::monotonic() - since >= patience(&self.setup)
+        self.service.reopen_logs(py);
+        self.leave.look(py, &self.service)
     }
 }
 
-/// How long a leaving worker waits for its clients, in nanoseconds: a little less than `graceful_timeout`, at the end of
-/// which the arbiter kills it. So it can still log what it leaves undone.
-fn patience(setup: &Setup) -> u64 {
-    const LAST_WORDS: u64 = 500_000_000;
-    setup.graceful_timeout - LAST_WORDS.min(setup.graceful_timeout / 4)
+/// Why the driver is awake.
+struct Woken {
+    /// The descriptors that became readable.
+    bits: u64,
+    interrupted: bool,
 }
 
-/// How long a leaving worker may still wait.
-fn time_left(leaving_since: Option<u64>, patience: u64) -> Option<Duration> {
-    let until = leaving_since?.saturating_add(patience);
-    Some(Duration::from_nanos(until.saturating_sub(clock::monotonic())))
+impl Woken {
+    fn by(&self, which: usize) -> bool {
+        self.bits & (1 << which) != 0
+    }
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import os
 import signal
 import sys
@@ -19,6 +21,24 @@ if TYPE_CHECKING:
 
 def live(arbiter: Arbiter, worker: Worker) -> NoReturn:
     """Runs the worker to its end. Raises SystemExit: the statuses 3 and 4 say that it could not boot."""
+    try:
+        _live(arbiter, worker)
+    except SystemExit as end:
+        if worker.has_stuck_threads:
+            _leave_threads_behind(end)
+        raise
+
+
+def _leave_threads_behind(end: SystemExit) -> NoReturn:
+    """Ends the process: the interpreter cannot be taken down around threads that still use it."""
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    os._exit(end.code if isinstance(end.code, int) else int(end.code is not None))
+
+
+def _live(arbiter: Arbiter, worker: Worker) -> NoReturn:
     _prepare(arbiter, worker)
     try:
         _boot_and_run(arbiter, worker)

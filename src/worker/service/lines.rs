@@ -8,12 +8,13 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use super::{Mood, Server, Told};
+use super::{Hand, Mood, Service, Told};
 use crate::log::{Conclusion, Reason, Record, RequestId};
 use crate::proto::http1::Refusal;
-use crate::reactor::{Closed, Delivery, Exchange, Notice, Reactor, Request, Wait};
+use crate::reactor::{Closed, Delivery, Exchange, Notice, Request, Wait};
+use crate::scoreboard::Lane;
 use crate::sys::clock;
-use crate::wsgi::{Opened, Outcome, Served};
+use crate::wsgi::{Bridge, Objects, Opened, Outcome, Served};
 
 /// A request on its way through the worker.
 pub(super) struct Passage {
@@ -25,11 +26,13 @@ pub(super) struct Passage {
     pub id: Option<Box<RequestId>>,
 }
 
-impl Server {
+impl Service {
     /// Names a request, on the scoreboard too.
-    pub(super) fn name(&mut self, exchange: &Exchange) -> Option<Box<RequestId>> {
-        let id = Box::new(self.access.as_mut()?.name(&exchange.request)?);
-        self.slot.name(id.as_str().as_bytes());
+    pub(super) fn name(&self, hand: &Hand, exchange: &Exchange) -> Option<Box<RequestId>> {
+        let id = Box::new(self.access.as_ref()?.name(&exchange.request)?);
+        if let Some(lane) = &hand.lane {
+            lane.name(id.as_str().as_bytes());
+        }
         Some(id)
     }
 
@@ -44,8 +47,9 @@ impl Server {
 
     /// Logs a request that has been served, or keeps its line until the response has been sent.
     pub(super) fn log_access(
-        &mut self,
+        &self,
         py: Python<'_>,
+        hand: &mut Hand,
         served: &mut Served,
         told: &Told,
         passage: &Passage,
@@ -56,19 +60,18 @@ impl Server {
         let ended = clock::monotonic();
         let took = ended - passage.started;
         let conclusion = self.conclusion(py, served);
-        let Some(access) = &mut self.access else { return Mood::Fine };
-        if access.is_python() {
-            return match self.tell_logger(py, told, took, conclusion, passage) {
+        let Hand { bridge, lane, pen } = hand;
+        let (Some(access), Some(pen)) = (&self.access, pen) else {
+            return match self.tell_logger(py, bridge, told, took, conclusion, passage) {
                 Ok(()) => {
-                    self.slot.logged();
+                    mark_logged(lane.as_ref());
                     Mood::Fine
                 }
                 Err(error) => self.logger_failed(py, error),
             };
-        }
+        };
         let environ = told.environ.as_ref().map(|environ| environ.bind(py));
         let address = environ.and_then(|environ| client_address(environ));
-        let bridge = &self.bridge;
         let record = Record {
             request: Some(&served.exchange.request),
             peer: served.exchange.peer(),
@@ -85,11 +88,14 @@ impl Server {
             variable: &|name| environ_variable(environ?, name),
         };
         if conclusion.is_some() {
-            access.add(py, &record);
-        } else if let Some(ticket) = access.keep(&record, ended) {
-            served.exchange.follow(ticket);
+            access.add(py, pen.write(&record));
+        } else {
+            let draft = pen.draft(&record);
+            if let Some(ticket) = access.keep(py, draft, ended) {
+                served.exchange.follow(ticket);
+            }
         }
-        self.slot.logged();
+        mark_logged(lane.as_ref());
         Mood::Fine
     }
 
@@ -123,9 +129,9 @@ impl Server {
 
     /// A `SystemExit` came out of the application: its own, or that of a signal handler of the worker's.
     fn reason_of_exit(&self) -> Reason {
-        if self.slot.is_late() {
+        if self.setup.slot.is_late() {
             Reason::Timeout
-        } else if self.leaving.load(std::sync::atomic::Ordering::Relaxed) {
+        } else if self.setup.leaving.load(std::sync::atomic::Ordering::Relaxed) {
             Reason::Shutdown
         } else {
             Reason::Error
@@ -136,12 +142,13 @@ impl Server {
     fn tell_logger(
         &self,
         py: Python<'_>,
+        bridge: &Bridge,
         told: &Told,
         took: u64,
         conclusion: Option<Conclusion>,
         passage: &Passage,
     ) -> PyResult<()> {
-        let (Some(objects), Some(request)) = (&self.bridge.objects, &told.request) else { return Ok(()) };
+        let (Some(objects), Some(request)) = (&bridge.objects, &told.request) else { return Ok(()) };
         let request = request.bind(py);
         let environ = match &told.environ {
             Some(environ) => environ.bind(py).clone(),
@@ -166,16 +173,15 @@ impl Server {
     }
 
     /// Logs what happened in the loop. Requests that no application has seen have a line in the access log too.
-    pub fn log_notices(&mut self, py: Python<'_>, reactor: &mut Reactor) {
-        if reactor.has_notices() {
-            for notice in reactor.take_notices() {
-                self.journal.notice(py, &notice);
-                self.log_notice(py, notice);
-            }
+    pub fn log_notices(&self, py: Python<'_>) {
+        let notices = self.reactor.lock().take_notices();
+        for notice in notices {
+            self.journal.notice(py, &notice);
+            self.log_notice(py, notice);
         }
     }
 
-    fn log_notice(&mut self, py: Python<'_>, notice: Notice) {
+    fn log_notice(&self, py: Python<'_>, notice: Notice) {
         match notice {
             Notice::Refused { peer, refusal, request } => {
                 self.log_unserved(py, request, peer, refusal.status(), reason_of(&refusal));
@@ -196,7 +202,7 @@ impl Server {
                 self.log_unserved(py, Some(request), peer, 0, Reason::Shutdown);
             }
             Notice::Sent { ticket, delivery, at } => {
-                if let Some(access) = &mut self.access {
+                if let Some(access) = &self.access {
                     access.complete(py, ticket, reason_of_delivery(delivery), at);
                 }
             }
@@ -205,14 +211,14 @@ impl Server {
     }
 
     fn log_unserved(
-        &mut self,
+        &self,
         py: Python<'_>,
         request: Option<Box<Request>>,
         peer: Option<SocketAddr>,
         code: u16,
         reason: Reason,
     ) {
-        let Some(access) = &mut self.access else { return };
+        let Some(access) = &self.access else { return };
         let request = request.as_deref();
         let id = request.and_then(|request| access.name(request));
         if access.is_python() {
@@ -221,7 +227,7 @@ impl Server {
             }
         } else {
             let record = Record::unserved(request, peer, code, reason, self.process);
-            access.add(py, &Record { id: id.as_ref(), ..record });
+            access.add_unserved(py, &Record { id: id.as_ref(), ..record });
         }
     }
 
@@ -234,7 +240,8 @@ impl Server {
         reason: Reason,
         id: Option<RequestId>,
     ) -> PyResult<()> {
-        let Some(objects) = &self.bridge.objects else { return Ok(()) };
+        let setup = &self.setup;
+        let objects = Objects::new(py, setup.cfg.clone_ref(py), &setup.facts.server)?;
         let request = request.filter(|request| !request.head.method.is_empty());
         let request = request.map(|request| objects.refused(py, request, peer)).transpose()?;
         let environ = match &request {
@@ -253,19 +260,19 @@ impl Server {
 
     /// Writes what is waiting for the access log. To be called before the loop sleeps. Gives how long it may sleep while
     /// some wait on.
-    pub fn write_logs(&mut self, py: Python<'_>) -> Option<Duration> {
+    pub fn write_logs(&self, py: Python<'_>) -> Option<Duration> {
         const AGAIN: Duration = Duration::from_millis(50);
-        let access = self.access.as_mut()?;
+        let access = self.access.as_ref()?;
         let waits = access.write(py);
-        if let Some(news) = access.news() {
+        if let Some(news) = access.news(py) {
             self.journal.access_log(py, &news);
         }
         waits.then_some(AGAIN)
     }
 
     /// Log files may have been reopened.
-    pub fn reopen_logs(&mut self, py: Python<'_>) {
-        if let Some(access) = &mut self.access
+    pub fn reopen_logs(&self, py: Python<'_>) {
+        if let Some(access) = &self.access
             && let Err(error) = access.reopen(self.journal.logger(py))
         {
             error.write_unraisable(py, None);
@@ -273,14 +280,21 @@ impl Server {
     }
 
     /// The worker leaves: logs what it leaves undone.
-    pub fn close_logs(&mut self, py: Python<'_>, reactor: &mut Reactor) {
-        self.log_notices(py, reactor);
-        for notice in reactor.abandon() {
+    pub fn close_logs(&self, py: Python<'_>) {
+        self.log_notices(py);
+        let abandoned = self.reactor.lock().abandon();
+        for notice in abandoned {
             self.log_notice(py, notice);
         }
-        if let Some(access) = &mut self.access {
+        if let Some(access) = &self.access {
             access.finish(py);
         }
+    }
+}
+
+fn mark_logged(lane: Option<&Lane>) {
+    if let Some(lane) = lane {
+        lane.logged();
     }
 }
 

@@ -1,0 +1,95 @@
+//! A lane: the place of one running request on the scoreboard. Who serves several at a time has one for each.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+use super::Board;
+use super::request::{self, RequestLine};
+
+/// Requests of one worker that the scoreboard has places for: as many as a word has bits.
+pub const LANES: usize = 64;
+/// Words of a lane: six cache lines of 64 bytes, of which a request with a short target and no name touches one.
+pub const LANE_WORDS: usize = 48;
+
+// Words of a lane.
+/// When the request started; 0: none runs.
+const SINCE: usize = 0;
+const LOGGED: usize = 1;
+/// The rest belongs to `request`.
+const REQUEST: usize = 2;
+
+/// A running request as the arbiter saw it at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Running {
+    /// What was asked for.
+    pub request: RequestLine,
+    /// When it started: CLOCK_MONOTONIC in nanoseconds.
+    pub since: u64,
+    /// It has its line in the access log.
+    pub logged: bool,
+}
+
+/// The place of one running request. One thread at a time writes to it.
+pub struct Lane {
+    board: Arc<Board>,
+    slot: usize,
+    index: usize,
+}
+
+impl Lane {
+    pub(super) fn new(board: Arc<Board>, slot: usize, index: usize) -> Self {
+        Self { board, slot, index }
+    }
+
+    /// What the logs call the request that `begin` is about to tell of. At most 56 bytes are kept.
+    pub fn name(&self, id: &[u8]) {
+        name(self.words(), id);
+    }
+
+    /// A request starts. `now`: CLOCK_MONOTONIC in nanoseconds. Copies at most 320 bytes; longer methods and targets are
+    /// cut.
+    pub fn begin(&self, method: &[u8], target: &[u8], peer: Option<SocketAddr>, now: u64) {
+        begin(self.words(), method, target, peer, now);
+    }
+
+    /// The request has its line in the access log: it needs none if the worker ends before `end`.
+    pub fn logged(&self) {
+        logged(self.words());
+    }
+
+    /// The request is done.
+    pub fn end(&self) {
+        end(self.words());
+    }
+
+    fn words(&self) -> &[AtomicU64] {
+        self.board.lane(self.slot, self.index)
+    }
+}
+
+pub fn name(words: &[AtomicU64], id: &[u8]) {
+    request::store_name(&words[REQUEST..], id);
+}
+
+pub fn begin(words: &[AtomicU64], method: &[u8], target: &[u8], peer: Option<SocketAddr>, now: u64) {
+    request::store(&words[REQUEST..], method, target, peer);
+    words[LOGGED].store(0, Relaxed);
+    words[SINCE].store(now, Release);
+}
+
+pub fn logged(words: &[AtomicU64]) {
+    words[LOGGED].store(1, Relaxed);
+}
+
+pub fn end(words: &[AtomicU64]) {
+    words[SINCE].store(0, Release);
+}
+
+/// The request that runs, if one does.
+pub fn load(words: &[AtomicU64]) -> Option<Running> {
+    let since = words[SINCE].load(Acquire);
+    let logged = words[LOGGED].load(Relaxed) != 0;
+    (since != 0).then(|| Running { request: request::load(&words[REQUEST..]), since, logged })
+}

@@ -1,0 +1,119 @@
+//! The threaded driver: threads take turns at the reactor, and whoever finds a request serves it. The main thread only
+//! handles signals, and shows the arbiter that the interpreter can still be had.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use pyo3::prelude::*;
+
+use super::leave::Leave;
+use super::service::{Service, Timeout};
+use super::setup::Setup;
+use crate::reactor::Crew;
+use crate::sys::{clock, pipe};
+
+/// The place of the arbiter's pipe among what the main thread waits for.
+const LIFELINE: usize = 1;
+
+/// How often a leaving worker looks whether its clients are gone.
+const LEAVING_TICK: Duration = Duration::from_millis(20);
+
+/// A worker with threads.
+pub struct Threads {
+    service: Service,
+    crew: Crew,
+    /// The main thread is to show that it lives.
+    pokes: OwnedFd,
+}
+
+impl Threads {
+    /// To be made in the worker's process, by its main thread.
+    pub fn new(py: Python<'_>, setup: Setup) -> PyResult<Self> {
+        let service = Service::new(py, setup, Timeout::Process)?;
+        let (pokes, poker) = pipe::nonblocking()?;
+        let slot = service.setup.slot.clone();
+        let tick = move || {
+            slot.watch(clock::monotonic());
+            pipe::poke(&poker);
+        };
+        let crew = Crew::new(Arc::clone(&service.reactor), Box::new(tick));
+        Ok(Self { service, crew, pokes })
+    }
+
+    /// The life of one thread: takes its turns until the worker leaves. `index` numbers the threads, from 0 on.
+    pub fn serve(&self, py: Python<'_>, index: usize) -> PyResult<()> {
+        let Self { service, crew, .. } = self;
+        let mut hand = service.hand(py, index)?;
+        loop {
+            while let Some(exchange) = service.reactor.next_exchange() {
+                let began = crew.took();
+                // Only signal handlers of the main thread could mean the worker.
+                let _ = service.serve(py, &mut hand, exchange);
+                crew.ended(began);
+            }
+            service.log_notices(py);
+            let unwritten = service.write_logs(py);
+            let goes_on = py.detach(|| {
+                let goes_on = crew.rest(unwritten)?;
+                // A thread of the application that never lets go of the interpreter makes the worker late.
+                service.setup.slot.watch(clock::monotonic());
+                Ok::<_, std::io::Error>(goes_on)
+            })?;
+            service.show_quiet();
+            if !goes_on {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The life of the main thread: returns when the worker should leave and its clients are gone, or have had their time.
+    /// Gives what is left of that.
+    ///
+    /// Errors: what a signal handler of the worker raised (`SystemExit`).
+    pub fn watch(&self, py: Python<'_>) -> PyResult<Duration> {
+        let (service, setup) = (&self.service, &self.service.setup);
+        setup.slot.booted();
+        let mut leave = Leave::default();
+        loop {
+            pipe::drain(&setup.wakeup, |_| {})?;
+            pipe::drain(&self.pokes, |_| {})?;
+            py.check_signals()?;
+            service.reopen_logs(py);
+            service.notify(py)?;
+            service.show_life();
+            let began = leave.has_begun();
+            leave.look(py, service)?;
+            if leave.has_begun() && !began {
+                service.reactor.wake();
+            }
+            if leave.is_over(service) {
+                return Ok(leave.left(setup).unwrap_or_default());
+            }
+            let notify = setup.notify_every.map(Duration::from_nanos);
+            let tick = leave.has_begun().then_some(LEAVING_TICK);
+            let most = notify.into_iter().chain(tick).min();
+            let descriptors = [setup.wakeup.as_fd(), setup.lifeline.as_fd(), self.pokes.as_fd()];
+            let woken = py.detach(|| pipe::wait_any(&descriptors, most))?;
+            if woken & (1 << LIFELINE) != 0 {
+                service.say_orphaned(py);
+                return Ok(Duration::ZERO);
+            }
+        }
+    }
+
+    /// Lets the threads end, each after the request that it serves.
+    pub fn stop(&self) {
+        self.crew.stop();
+    }
+
+    /// Logs what is left undone. The threads have ended, or will be cut off.
+    pub fn close(&self, py: Python<'_>) {
+        self.service.close_logs(py);
+    }
+
+    /// How many connections are open.
+    pub fn connections(&self) -> usize {
+        self.service.reactor.lock().open_connections()
+    }
+}
