@@ -84,6 +84,7 @@ fn setup(worker: &Bound<'_, PyAny>, multithread: bool) -> PyResult<Setup> {
         sendfile: setting(&cfg, "sendfile")?,
         // sys.maxsize is how a worker says "never".
         max_requests: Some(max_requests).filter(|&limit| limit < i64::MAX as u64),
+        request_timeout: seconds(&cfg, "request_timeout")?,
         graceful_timeout: seconds(&cfg, "graceful_timeout")?,
         access_log_format: access_log_format(&log, &cfg)?,
         notify_every: notify_every(worker)?,

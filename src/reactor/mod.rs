@@ -3,6 +3,7 @@
 
 mod accept;
 mod body;
+mod client_wait;
 mod connection;
 mod date;
 mod deadlines;
@@ -20,6 +21,7 @@ mod spool;
 mod understudy;
 
 pub use body::Body;
+pub use client_wait::ClientWait;
 pub use connection::End;
 pub use date::DateCache;
 pub use deadlines::Wait;

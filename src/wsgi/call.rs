@@ -1,5 +1,7 @@
 //! Calls the application for one exchange and carries its answer out, whatever way it ends.
 
+use std::sync::Arc;
+
 use pyo3::exceptions::{PyOSError, PyStopIteration};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -7,6 +9,8 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
 use super::abort::Abort;
 use super::amend::{Original, amend};
+use super::callables::Callables;
+use super::deadline::{Due, RequestTimeout};
 use super::ended::Ended;
 use super::environ::{Environs, ListenerName, ServerFacts};
 use super::ffi;
@@ -17,7 +21,7 @@ use super::objects::Objects;
 use super::responder::Responder;
 use super::response::Flaw;
 use super::sendfile::Sendable;
-use super::socket::ClientSocket;
+use super::waiting::Waiting;
 use crate::proto::http1::Refusal;
 use crate::reactor::{DateCache, End, Exchange};
 use crate::sys::fork;
@@ -68,8 +72,8 @@ impl<'py> Opened<'py> {
 
 /// A request that has been served, one way or another. The exchange goes back to the reactor.
 pub struct Served {
-    /// The request and its connection.
-    pub exchange: Exchange,
+    /// The request and its connection; `None`: they were taken away from the application, and its client was answered.
+    pub exchange: Option<Exchange>,
     /// What to do with the connection.
     pub outcome: Outcome,
     /// The status code sent, 0 if none was.
@@ -101,6 +105,28 @@ pub enum Outcome {
     Refused(Refusal),
     /// The client is gone.
     ClientGone(std::io::Error),
+    /// The application took too long to go on with what it had begun to send.
+    Overdue,
+}
+
+impl Served {
+    /// What a request came to whose response was taken away from the application.
+    pub fn overdue(ended: Ended, environ: Option<Py<PyDict>>, request: Option<Py<PyAny>>) -> Self {
+        let begun = ended.head_sent;
+        Self {
+            exchange: ended.exchange,
+            outcome: if begun { Outcome::Overdue } else { Outcome::Refused(Refusal::Overdue) },
+            code: if begun { ended.code } else { Refusal::Overdue.status() },
+            sent: ended.sent,
+            error: None,
+            missing: 0,
+            dropped_body: false,
+            environ,
+            request,
+            head_sent: begun,
+            chunked: ended.chunked,
+        }
+    }
 }
 
 impl Bridge {
@@ -113,7 +139,7 @@ impl Bridge {
         sendfile: bool,
     ) -> PyResult<Self> {
         let environs = Environs::new(py, facts, listeners)?;
-        let callables = Callables::new(py, &environs, &facts.server)?;
+        let callables = Callables::new(py, &environs, &facts.server, Waiting::Thread, None)?;
         Ok(Self {
             application,
             environs,
@@ -124,6 +150,25 @@ impl Bridge {
             keep_environ: false,
             objects: None,
         })
+    }
+
+    /// Requests have a deadline from now on, of which `due` is told.
+    pub fn limit(&mut self, py: Python<'_>, due: Arc<Due>) -> PyResult<()> {
+        let waiting = self.callables.responder.get().waiting().clone_ref(py);
+        self.callables = Callables::new(py, &self.environs, &self.server, waiting, Some(due))?;
+        Ok(())
+    }
+
+    /// What is behind the callables of the request being served, or served last.
+    pub fn responder(&self) -> &Py<Responder> {
+        &self.callables.responder
+    }
+
+    /// Requests wait for their clients in a hub, by calling `wait`: see [`Waiting::Hub`].
+    pub fn wait_in(&mut self, py: Python<'_>, wait: Py<PyAny>) -> PyResult<()> {
+        let due = self.callables.responder.get().due().cloned();
+        self.callables = Callables::new(py, &self.environs, &self.server, Waiting::Hub(wait), due)?;
+        Ok(())
     }
 
     /// Makes what the application is called with.
@@ -151,8 +196,8 @@ impl Bridge {
         Opened { request, stage: Stage::Ready(environ) }
     }
 
-    /// Calls the application and sends its response.
-    pub fn call(&mut self, py: Python<'_>, opened: Opened<'_>) -> Served {
+    /// Calls the application and sends its response. `returned` is called as soon as the application is done.
+    pub fn call(&mut self, py: Python<'_>, opened: Opened<'_>, returned: impl FnOnce()) -> Served {
         let request = opened.request.map(Bound::unbind);
         let environ = match opened.stage {
             Stage::Ready(environ) => environ,
@@ -161,9 +206,10 @@ impl Bridge {
         let kept = (self.keep_environ || self.objects.is_some()).then(|| environ.clone().unbind());
         let responder = self.callables.responder.bind(py).clone();
         let result = self.run(&responder, environ);
-        let ended = responder.get().remove(py);
-        if let (Some(objects), Some(request)) = (&self.objects, &request)
-            && let Err(error) = objects.complete(request.bind(py), &ended.exchange.request)
+        returned();
+        let ended = responder.get().remove();
+        if let (Some(objects), Some(request), Some(exchange)) = (&self.objects, &request, &ended.exchange)
+            && let Err(error) = objects.complete(request.bind(py), &exchange.request)
         {
             error.write_unraisable(py, None);
         }
@@ -174,7 +220,7 @@ impl Bridge {
     pub fn heed(&self, py: Python<'_>, opened: &Opened<'_>, original: &Original<'_>) -> PyResult<()> {
         let (Some(request), Stage::Ready(environ)) = (&opened.request, &opened.stage) else { return Ok(()) };
         if request.getattr(intern!(py, "must_close"))?.is_truthy()? {
-            self.callables.responder.get().force_close(py);
+            self.callables.responder.get().force_close();
         }
         if original.differs(request)? { amend(environ, request) } else { Ok(()) }
     }
@@ -185,7 +231,7 @@ impl Bridge {
         match opened.stage {
             Stage::Failed(failed) => self.failed(py, failed.0, Abort::App(error), request),
             Stage::Ready(_) => {
-                let ended = self.callables.responder.get().remove(py);
+                let ended = self.callables.responder.get().remove();
                 conclude(py, ended, Err(Abort::App(error)), None, request)
             }
         }
@@ -246,14 +292,14 @@ impl Bridge {
         let (py, responder) = (responder.py(), responder.get());
         if let Ok(list) = iterable.cast_exact::<PyList>() {
             if list.len() == 1 {
-                return responder.whole(py, &list.get_item(0)?);
+                return responder.whole(&list.get_item(0)?);
             }
             for block in list.iter() {
                 responder.block(py, &block)?;
             }
         } else if let Ok(tuple) = iterable.cast_exact::<PyTuple>() {
             if tuple.len() == 1 {
-                return responder.whole(py, &tuple.get_item(0)?);
+                return responder.whole(&tuple.get_item(0)?);
             }
             for block in tuple.iter() {
                 responder.block(py, &block)?;
@@ -266,7 +312,7 @@ impl Bridge {
                 responder.block(py, &block?)?;
             }
         }
-        responder.finish(py)
+        responder.finish()
     }
 
     /// Sends a [`FileWrapper`] around a real file; `false` if it must be iterated.
@@ -274,7 +320,7 @@ impl Bridge {
         let Ok(wrapper) = iterable.cast::<FileWrapper>() else { return Ok(false) };
         let filelike = wrapper.get().filelike.bind(iterable.py());
         let Some(file) = Sendable::new(filelike).filter(|_| self.sendfile) else { return Ok(false) };
-        responder.file(iterable.py(), file.offset, file.left, || file.open())?;
+        responder.file(file.offset, file.left, || file.open())?;
         Ok(true)
     }
 }
@@ -300,6 +346,13 @@ fn conclude(
     environ: Option<Py<PyDict>>,
     request: Option<Py<PyAny>>,
 ) -> Served {
+    if ended.exchange.is_none() {
+        // That it was interrupted has been logged, with the place where.
+        let told = |error: &PyErr| error.is_instance_of::<RequestTimeout>(py);
+        let error = if let Err(Abort::App(error)) = result { Some(error) } else { None };
+        let error = error.filter(|error| !told(error));
+        return Served { error, ..Served::overdue(ended, environ, request) };
+    }
     let mut served = Served {
         exchange: ended.exchange,
         // An unfinished body shows that something is missing: no last chunk, or fewer bytes than announced.
@@ -346,51 +399,4 @@ fn conclude(
         }
     }
     served
-}
-
-/// The objects that each request's environ and call carry. Making them costs more than a short request, so they serve
-/// one request after the other; an application that keeps one keeps it for itself, and new ones are made.
-struct Callables {
-    responder: Py<Responder>,
-    start_response: Py<PyAny>,
-    early_hints: Py<PyAny>,
-    socket: Py<ClientSocket>,
-    /// How many references there are to each when no application holds any.
-    unshared: [isize; 5],
-}
-
-impl Callables {
-    fn new(py: Python<'_>, environs: &Environs, server: &[u8]) -> PyResult<Self> {
-        let responder = Responder::new(py, server)?;
-        let mut callables = Self {
-            start_response: responder.getattr(py, "start_response")?,
-            early_hints: responder.getattr(py, "early_hints")?,
-            socket: ClientSocket::new(py, &responder)?,
-            responder,
-            unshared: [0; 5],
-        };
-        environs.prepare(py, "wsgi.early_hints", callables.early_hints.bind(py))?;
-        environs.prepare(py, "gunicorn.socket", callables.socket.bind(py))?;
-        callables.unshared = callables.references(py);
-        Ok(callables)
-    }
-
-    fn references(&self, py: Python<'_>) -> [isize; 5] {
-        [
-            ffi::references(self.responder.bind(py)),
-            self.responder.get().write_references(py),
-            ffi::references(self.start_response.bind(py)),
-            ffi::references(self.early_hints.bind(py)),
-            ffi::references(self.socket.bind(py)),
-        ]
-    }
-
-    /// Makes new ones if the application keeps any.
-    fn renew_if_kept(&mut self, py: Python<'_>, environs: &Environs, server: &[u8]) -> PyResult<()> {
-        if self.references(py) != self.unshared || self.socket.get().is_touched() {
-            let old = std::mem::replace(self, Self::new(py, environs, server)?);
-            old.responder.get().retire();
-        }
-        Ok(())
-    }
 }

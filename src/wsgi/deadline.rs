@@ -9,9 +9,12 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::import_exception;
 use pyo3::prelude::*;
 
 use crate::sys::clock;
+
+import_exception!(rgunicorn.errors, RequestTimeout);
 
 /// No deadline, or no request.
 pub const NEVER: u64 = u64::MAX;
@@ -106,15 +109,21 @@ impl Due {
         self.at.store(NEVER, Ordering::Relaxed);
     }
 
-    /// It has had its time; the watchdog looks at it again at `next`.
-    pub fn pass(&self, next: u64) {
+    /// It has had its time; the watchdog looks at it again when it has had as much again.
+    pub fn pass(&self) {
         self.over.store(true, Ordering::Relaxed);
-        self.at.store(next, Ordering::SeqCst);
+        self.set(clock::monotonic().saturating_add(self.alarm.limit));
     }
 
     /// When the watchdog has something to do for it.
     pub fn at(&self) -> u64 {
         self.at.load(Ordering::SeqCst)
+    }
+
+    /// How long the request may take still; `None`: no limit.
+    pub fn left(&self) -> Option<Duration> {
+        let at = self.at();
+        (at != NEVER).then(|| Duration::from_nanos(at.saturating_sub(clock::monotonic())))
     }
 
     fn set(&self, at: u64) {
@@ -144,12 +153,12 @@ impl Deadline {
         self.ended.store(true, Ordering::Relaxed);
     }
 
-    fn set(&self, py: Python<'_>, at: f64) -> PyResult<()> {
+    fn set(&self, at: f64) -> PyResult<()> {
         if self.ended.load(Ordering::Relaxed) {
             return Err(PyRuntimeError::new_err("this request has ended"));
         }
         if self.due.over.load(Ordering::Relaxed) {
-            return Err(request_timeout(py));
+            return Err(RequestTimeout::new_err(()));
         }
         if at.is_nan() {
             return Err(PyValueError::new_err("a deadline must be a number"));
@@ -172,8 +181,8 @@ impl Deadline {
     }
 
     #[setter]
-    fn set_at(&self, py: Python<'_>, at: f64) -> PyResult<()> {
-        self.set(py, at)
+    fn set_at(&self, at: f64) -> PyResult<()> {
+        self.set(at)
     }
 
     /// Seconds that are left.
@@ -183,16 +192,8 @@ impl Deadline {
     }
 
     /// Adds so many seconds.
-    fn extend(&self, py: Python<'_>, seconds: f64) -> PyResult<()> {
-        self.set(py, self.at() + seconds)
+    fn extend(&self, seconds: f64) -> PyResult<()> {
+        self.set(self.at() + seconds)
     }
 }
 
-/// What is raised in a request that has had its time.
-pub fn request_timeout(py: Python<'_>) -> PyErr {
-    let made = py
-        .import("rgunicorn.errors")
-        .and_then(|errors| errors.getattr("RequestTimeout"))
-        .and_then(|class| class.call0());
-    made.map_or_else(|error| error, PyErr::from_value)
-}

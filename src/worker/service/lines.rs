@@ -1,6 +1,7 @@
 //! The lines of the access log: one for each request, whatever its end.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use pyo3::exceptions::PySystemExit;
@@ -14,22 +15,36 @@ use crate::proto::http1::Refusal;
 use crate::reactor::{Closed, Delivery, Exchange, Notice, Request, Wait};
 use crate::scoreboard::Lane;
 use crate::sys::clock;
-use crate::wsgi::{Bridge, Objects, Opened, Outcome, Served};
+use crate::worker::access::Pen;
+use crate::wsgi::{Objects, Opened, Outcome, Responder, Served};
 
 /// A request on its way through the worker.
-pub(super) struct Passage {
+#[derive(Clone)]
+pub struct Passage {
     /// Nanoseconds from its arrival to its start.
     pub queue: u64,
     /// When it started.
     pub started: u64,
-    /// Its name, if the log wants one. Boxed because usually there is none, and it is large.
-    pub id: Option<Box<RequestId>>,
+    /// Its name, if the log wants one. Apart because usually there is none, and it is large.
+    pub id: Option<Arc<RequestId>>,
+}
+
+/// What the line of a request is made with.
+pub struct Desk<'a> {
+    /// Makes objects for a logger in Python.
+    pub objects: Option<&'a Objects>,
+    /// What knows the fields of the response.
+    pub responder: &'a Responder,
+    /// Formats lines, unless the logger does.
+    pub pen: Option<&'a mut Pen>,
+    /// The request's place on the scoreboard.
+    pub lane: Option<&'a Lane>,
 }
 
 impl Service {
     /// Names a request, on the scoreboard too.
-    pub(super) fn name(&self, hand: &Hand, exchange: &Exchange) -> Option<Box<RequestId>> {
-        let id = Box::new(self.access.as_ref()?.name(&exchange.request)?);
+    pub(super) fn name(&self, hand: &Hand, exchange: &Exchange) -> Option<Arc<RequestId>> {
+        let id = Arc::new(self.access.as_ref()?.name(&exchange.request)?);
         if let Some(lane) = &hand.lane {
             lane.name(id.as_str().as_bytes());
         }
@@ -49,7 +64,7 @@ impl Service {
     pub(super) fn log_access(
         &self,
         py: Python<'_>,
-        hand: &mut Hand,
+        desk: Desk<'_>,
         served: &mut Served,
         told: &Told,
         passage: &Passage,
@@ -60,21 +75,22 @@ impl Service {
         let ended = clock::monotonic();
         let took = ended - passage.started;
         let conclusion = self.conclusion(py, served);
-        let Hand { bridge, lane, pen } = hand;
+        let Desk { objects, responder, pen, lane } = desk;
         let (Some(access), Some(pen)) = (&self.access, pen) else {
-            return match self.tell_logger(py, bridge, told, took, conclusion, passage) {
+            return match self.tell_logger(py, objects, told, took, conclusion, passage) {
                 Ok(()) => {
-                    mark_logged(lane.as_ref());
+                    mark_logged(lane);
                     Mood::Fine
                 }
                 Err(error) => self.logger_failed(py, error),
             };
         };
+        let Some(exchange) = &mut served.exchange else { return Mood::Fine };
         let environ = told.environ.as_ref().map(|environ| environ.bind(py));
         let address = environ.and_then(|environ| client_address(environ));
         let record = Record {
-            request: Some(&served.exchange.request),
-            peer: served.exchange.peer(),
+            request: Some(&exchange.request),
+            peer: exchange.peer(),
             address: address.as_ref().and_then(|address| address.to_str().ok()),
             code: served.code,
             sent: served.sent,
@@ -84,7 +100,7 @@ impl Service {
             conclusion,
             id: passage.id.as_deref(),
             process: self.process,
-            response_header: &|name| bridge.response_field(name.as_bytes()),
+            response_header: &|name| responder.field(name.as_bytes()),
             variable: &|name| environ_variable(environ?, name),
         };
         if conclusion.is_some() {
@@ -92,10 +108,10 @@ impl Service {
         } else {
             let draft = pen.draft(&record);
             if let Some(ticket) = access.keep(py, draft, ended) {
-                served.exchange.follow(ticket);
+                exchange.follow(ticket);
             }
         }
-        mark_logged(lane.as_ref());
+        mark_logged(lane);
         Mood::Fine
     }
 
@@ -106,7 +122,7 @@ impl Service {
         if reason != Reason::Ok || !self.access.as_ref()?.uses_conclusion() {
             return conclusion(reason);
         }
-        match served.exchange.is_sent() {
+        match served.exchange.as_mut()?.is_sent() {
             Ok(true) => conclusion(Reason::Ok),
             Ok(false) => None,
             Err(_) => conclusion(Reason::ClientGone),
@@ -122,6 +138,7 @@ impl Service {
                 Reason::Timeout
             }
             (Outcome::ClientGone(_), None) => Reason::ClientGone,
+            (Outcome::Overdue, None) => Reason::Timeout,
             (Outcome::Responded(_), None) if served.missing > 0 => Reason::Error,
             (Outcome::Responded(_), None) => Reason::Ok,
         }
@@ -142,13 +159,13 @@ impl Service {
     fn tell_logger(
         &self,
         py: Python<'_>,
-        bridge: &Bridge,
+        objects: Option<&Objects>,
         told: &Told,
         took: u64,
         conclusion: Option<Conclusion>,
         passage: &Passage,
     ) -> PyResult<()> {
-        let (Some(objects), Some(request)) = (&bridge.objects, &told.request) else { return Ok(()) };
+        let (Some(objects), Some(request)) = (objects, &told.request) else { return Ok(()) };
         let request = request.bind(py);
         let environ = match &told.environ {
             Some(environ) => environ.bind(py).clone(),
@@ -300,7 +317,7 @@ fn mark_logged(lane: Option<&Lane>) {
 
 fn reason_of(refusal: &Refusal) -> Reason {
     match refusal {
-        Refusal::Timeout => Reason::Timeout,
+        Refusal::Timeout | Refusal::Overdue => Reason::Timeout,
         Refusal::Internal => Reason::Error,
         _ => Reason::BadRequest,
     }

@@ -1,0 +1,172 @@
+//! The watchdog: a thread that sees to requests which are in the application for longer than `request_timeout`. It sleeps
+//! without the interpreter until the first of them may be due. It is no thread of Python's `threading`, which the hubs of
+//! greenlets replace.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyCFunction, PyDict, PyTuple};
+
+use super::service::{Passage, Service};
+use super::watch::{Overdue, Run, Watch};
+use crate::scoreboard::Lane;
+use crate::sys::signals;
+use crate::wsgi::{Alarm, Due, Opened, RequestTimeout, Responder, ffi};
+
+/// What the hands of a worker and its watchdog share.
+pub struct Watchdog {
+    alarm: Arc<Alarm>,
+    watches: Mutex<Vec<Arc<Watch>>>,
+    /// The thread that runs signal handlers, if ours is installed.
+    main: OnceLock<u64>,
+    host: OnceLock<Host>,
+    stopping: AtomicBool,
+    /// Tells that the thread has ended.
+    ended: Mutex<Option<Receiver<()>>>,
+}
+
+/// The host loop of greenlets.
+pub struct Host {
+    /// Gives the running greenlet.
+    pub current: Py<PyAny>,
+    /// Has a callable called in the hub, soon.
+    pub schedule: Py<PyAny>,
+}
+
+impl Watchdog {
+    /// `limit`: `request_timeout` in nanoseconds.
+    pub fn new(limit: u64) -> Arc<Self> {
+        Arc::new(Self {
+            alarm: Alarm::new(limit),
+            watches: Mutex::default(),
+            main: OnceLock::new(),
+            host: OnceLock::new(),
+            stopping: AtomicBool::new(false),
+            ended: Mutex::default(),
+        })
+    }
+
+    /// Greenlets of this host serve the requests.
+    pub fn set_host(&self, host: Host) {
+        let _ = self.host.set(host);
+    }
+
+    /// A watch for one hand more. `lane`: its place on the scoreboard.
+    pub fn watch(&self, lane: Option<Lane>) -> Arc<Watch> {
+        let watch = Watch::new(Due::new(self.alarm.clone()), lane);
+        self.watches().push(watch.clone());
+        watch
+    }
+
+    /// A request goes to the application, in this thread and greenlet.
+    pub fn begin(
+        &self,
+        py: Python<'_>,
+        watch: &Watch,
+        opened: &Opened<'_>,
+        responder: &Py<Responder>,
+        passage: &Passage,
+    ) -> PyResult<()> {
+        let Some(environ) = opened.environ() else { return Ok(()) };
+        watch.begin(Run {
+            responder: responder.clone_ref(py),
+            environ: environ.clone().unbind(),
+            request: opened.request.as_ref().map(|request| request.clone().unbind()),
+            passage: passage.clone(),
+            thread: ffi::thread(py),
+            greenlet: self.current(py)?,
+        });
+        Ok(())
+    }
+
+    /// Has the main thread, which must be this one, leave system calls for a request that is overdue.
+    pub fn install_handler(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
+        let watchdog = Arc::clone(self);
+        let handler = move |arguments: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
+            let py = arguments.py();
+            let greenlet = watchdog.current(py)?;
+            let greenlet = greenlet.as_ref().map(|greenlet| greenlet.bind(py));
+            let watches = watchdog.watches().clone();
+            let meant = watches.iter().any(|watch| watch.claim(py, greenlet));
+            if meant { Err(RequestTimeout::new_err(())) } else { Ok(()) }
+        };
+        let handler = PyCFunction::new_closure(py, Some(c"interrupt"), None, handler)?;
+        let module = py.import("rgunicorn.workers._overdue")?;
+        if module.call_method1("install", (handler,))?.is_truthy()? {
+            let _ = self.main.set(ffi::thread(py));
+        }
+        Ok(())
+    }
+
+    /// Starts the thread.
+    pub fn start(self: &Arc<Self>, service: &Arc<Service>) -> std::io::Result<()> {
+        let (watchdog, service) = (Arc::clone(self), Arc::clone(service));
+        let (ends, ended) = channel();
+        *self.ended() = Some(ended);
+        let life = move || {
+            // Signals are for the main thread: only there they end a system call.
+            signals::block_all();
+            Python::attach(|py| watchdog.live(py, &service));
+            drop((service, ends));
+        };
+        thread::Builder::new().name("watchdog".to_owned()).spawn(life).map(drop)
+    }
+
+    /// Ends the thread. If that waits for somebody (a log that is stuck) it is left behind.
+    pub fn stop(&self, py: Python<'_>) -> PyResult<()> {
+        const PATIENCE: Duration = Duration::from_secs(1);
+        self.stopping.store(true, Ordering::Relaxed);
+        self.alarm.ring();
+        let ended = self.ended().take();
+        if let Some(ended) = ended {
+            let _ = py.detach(move || ended.recv_timeout(PATIENCE));
+        }
+        if self.main.get() == Some(&ffi::thread(py)) {
+            py.import("rgunicorn.workers._overdue")?.call_method0("uninstall")?;
+        }
+        Ok(())
+    }
+
+    fn live(&self, py: Python<'_>, service: &Service) {
+        loop {
+            py.detach(|| self.alarm.sleep(|| self.earliest()));
+            if self.stopping.load(Ordering::Relaxed) {
+                return;
+            }
+            let watches = self.watches().clone();
+            for watch in watches {
+                service.see_to(py, self, &watch);
+            }
+        }
+    }
+
+    /// Lets the application hear that its request is overdue.
+    pub fn interrupt(&self, py: Python<'_>, watch: &Watch, overdue: &Overdue) -> PyResult<()> {
+        watch.interrupt(py, overdue, self.main.get().copied())
+    }
+
+    /// Whether a thread is the one that runs signal handlers.
+    pub fn is_main(&self, thread: u64) -> bool {
+        self.main.get() == Some(&thread)
+    }
+
+    fn current(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        self.host.get().map(|host| host.current.call0(py)).transpose()
+    }
+
+    fn earliest(&self) -> u64 {
+        self.watches().iter().map(|watch| watch.due.at()).min().unwrap_or(u64::MAX)
+    }
+
+    fn watches(&self) -> MutexGuard<'_, Vec<Arc<Watch>>> {
+        self.watches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ended(&self) -> MutexGuard<'_, Option<Receiver<()>>> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
