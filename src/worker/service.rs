@@ -20,8 +20,10 @@ use crate::wsgi::{Bridge, ListenerName, Objects, Opened, Original, Outcome, Serv
 
 mod lines;
 mod overdue;
+mod story;
 
-pub use lines::{Desk, Passage};
+pub use overdue::Report;
+pub use story::{Desk, Passage, Story};
 
 /// Serves requests: one at a time with each [`Hand`].
 pub struct Service {
@@ -72,7 +74,7 @@ impl Mood {
 }
 
 /// What is left to be told of a request when its response is out.
-struct Told {
+pub struct Told {
     request: Option<Py<PyAny>>,
     environ: Option<Py<PyDict>>,
     response: Option<Py<PyAny>>,

@@ -6,8 +6,8 @@
 //!   ^----------------+-------end--------+
 //! ```
 //!
-//! A stage changes, and an exception is set or taken back, only while the interpreter is held: so none can be set for a
-//! request that has ended.
+//! An exception is set, and taken back, under the lock of the stage, while the interpreter is held: so none is set for a
+//! request that has ended, and none is left of one that ends.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,6 +16,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::service::Passage;
+use crate::reactor::Exchange;
 use crate::scoreboard::Lane;
 use crate::sys::{clock, signals};
 use crate::wsgi::{Due, Ended, RequestTimeout, Responder, ffi};
@@ -130,22 +131,26 @@ impl Watch {
     }
 
     /// Takes the response of a late request away from the application; `None` if there is none any more, or the request
-    /// was given more time.
-    pub fn seize(&self, run: &Arc<Run>, name: impl FnOnce(&Ended) -> Arc<str>) -> Option<(Ended, Overdue)> {
+    /// was given more time. `name` gives what logs call it.
+    pub fn seize(
+        &self,
+        run: &Arc<Run>,
+        name: impl FnOnce(&Exchange) -> Arc<str>,
+    ) -> Option<(Exchange, Ended, Overdue)> {
         let mut stage = self.stage();
         let runs = matches!(&*stage, Stage::Running(running) if Arc::ptr_eq(running, run));
         if !runs || self.due.at() > clock::monotonic() {
             return None;
         }
-        let Some(ended) = run.responder.get().seize() else {
+        let Some((exchange, ended)) = run.responder.get().seize() else {
             // It ends just now, or its socket is the application's.
             self.due.end();
             return None;
         };
         self.due.pass();
-        let overdue = Overdue { run: run.clone(), name: name(&ended), raised: Raised::Soon };
+        let overdue = Overdue { run: run.clone(), name: name(&exchange), raised: Raised::Soon };
         *stage = Stage::Overdue(overdue.clone());
-        Some((ended, overdue))
+        Some((exchange, ended, overdue))
     }
 
     /// Lets the application hear that its request is overdue. `main`: the thread that runs signal handlers, if ours is
@@ -203,7 +208,7 @@ impl Watch {
         }
     }
 
-    /// Held for moments, while the interpreter is; no Python code runs meanwhile.
+    /// Held for moments; no Python code runs meanwhile.
     fn stage(&self) -> MutexGuard<'_, Stage> {
         self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }

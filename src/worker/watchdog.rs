@@ -1,9 +1,10 @@
 //! The watchdog: a thread that sees to requests which are in the application for longer than `request_timeout`. It sleeps
-//! without the interpreter until the first of them may be due. It is no thread of Python's `threading`, which the hubs of
+//! until the first of them may be due, and never needs the interpreter, which a request may hold for long (a regular
+//! expression does). What needs it, the clerk does, a second thread. Neither is one of Python's `threading`, which the hubs of
 //! greenlets replace.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 
-use super::service::{Passage, Service};
+use super::service::{Passage, Report, Service};
 use super::watch::{Overdue, Run, Watch};
 use crate::scoreboard::Lane;
 use crate::sys::signals;
@@ -24,8 +25,10 @@ pub struct Watchdog {
     /// The thread that runs signal handlers, if ours is installed.
     main: OnceLock<u64>,
     host: OnceLock<Host>,
+    /// A greenlet has not heard that its request is overdue.
+    throws: AtomicBool,
     stopping: AtomicBool,
-    /// Tells that the thread has ended.
+    /// Tells that the clerk has ended.
     ended: Mutex<Option<Receiver<()>>>,
 }
 
@@ -45,6 +48,7 @@ impl Watchdog {
             watches: Mutex::default(),
             main: OnceLock::new(),
             host: OnceLock::new(),
+            throws: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             ended: Mutex::default(),
         })
@@ -102,21 +106,21 @@ impl Watchdog {
         Ok(())
     }
 
-    /// Starts the thread.
+    /// Starts the threads.
     pub fn start(self: &Arc<Self>, service: &Arc<Service>) -> std::io::Result<()> {
-        let (watchdog, service) = (Arc::clone(self), Arc::clone(service));
+        let (reports, told) = channel();
         let (ends, ended) = channel();
         *self.ended() = Some(ended);
-        let life = move || {
-            // Signals are for the main thread: only there they end a system call.
-            signals::block_all();
-            Python::attach(|py| watchdog.live(py, &service));
-            drop((service, ends));
-        };
-        thread::Builder::new().name("watchdog".to_owned()).spawn(life).map(drop)
+        let (watchdog, seen) = (Arc::clone(self), Arc::clone(service));
+        spawn("watchdog", move || watchdog.keep_watch(&seen, &reports))?;
+        let (watchdog, seen) = (Arc::clone(self), Arc::clone(service));
+        spawn("watchdog clerk", move || {
+            Python::attach(|py| watchdog.keep_books(py, &seen, told));
+            drop((seen, ends));
+        })
     }
 
-    /// Ends the thread. If that waits for somebody (a log that is stuck) it is left behind.
+    /// Ends the threads. If one waits for somebody (a log that is stuck) it is left behind.
     pub fn stop(&self, py: Python<'_>) -> PyResult<()> {
         const PATIENCE: Duration = Duration::from_secs(1);
         self.stopping.store(true, Ordering::Relaxed);
@@ -131,22 +135,57 @@ impl Watchdog {
         Ok(())
     }
 
-    fn live(&self, py: Python<'_>, service: &Service) {
+    fn keep_watch(&self, service: &Service, reports: &Sender<Report>) {
         loop {
-            py.detach(|| self.alarm.sleep(|| self.earliest()));
+            self.alarm.sleep(|| self.earliest());
             if self.stopping.load(Ordering::Relaxed) {
                 return;
             }
             let watches = self.watches().clone();
-            for watch in watches {
-                service.see_to(py, self, &watch);
+            for report in watches.iter().filter_map(|watch| service.see_to(watch)) {
+                // The clerk outlives the watchdog.
+                let _ = reports.send(report);
             }
         }
     }
 
-    /// Lets the application hear that its request is overdue.
-    pub fn interrupt(&self, py: Python<'_>, watch: &Watch, overdue: &Overdue) -> PyResult<()> {
-        watch.interrupt(py, overdue, self.main.get().copied())
+    /// Until the watchdog ends.
+    fn keep_books(&self, py: Python<'_>, service: &Service, reports: Receiver<Report>) {
+        let reports = Mutex::new(reports);
+        let next = || reports.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        while let Ok(report) = py.detach(next) {
+            service.tell(py, self, &report);
+        }
+    }
+
+    /// Lets the application hear that its request is overdue. True: the host loop must be woken for it.
+    pub fn interrupt(&self, py: Python<'_>, watch: &Watch, overdue: &Overdue) -> PyResult<bool> {
+        watch.interrupt(py, overdue, self.main.get().copied())?;
+        let waits = self.host.get().is_some();
+        if waits {
+            self.throws.store(true, Ordering::SeqCst);
+        }
+        Ok(waits)
+    }
+
+    /// For the host loop, when it was woken: has the exception thrown, in the hub, into each greenlet that waits and whose
+    /// request is overdue.
+    pub fn throw(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(host) = self.host.get().filter(|_| self.throws.swap(false, Ordering::SeqCst)) else {
+            return Ok(());
+        };
+        let throw = py.import("rgunicorn.workers._overdue")?.getattr("throw")?.unbind();
+        let watches = self.watches().clone();
+        for watch in watches {
+            let Some(run) = watch.deaf_greenlet() else { continue };
+            let throw = throw.clone_ref(py);
+            let throw = move |arguments: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
+                let py = arguments.py();
+                if watch.claim_for(&run) { throw.call1(py, (&run.greenlet,)).map(drop) } else { Ok(()) }
+            };
+            host.schedule.call1(py, (PyCFunction::new_closure(py, Some(c"throw"), None, throw)?,))?;
+        }
+        Ok(())
     }
 
     /// Whether a thread is the one that runs signal handlers.
@@ -169,4 +208,13 @@ impl Watchdog {
     fn ended(&self) -> MutexGuard<'_, Option<Receiver<()>>> {
         self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Signals are for the main thread: only there they end a system call.
+fn spawn(name: &str, life: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    let life = || {
+        signals::block_all();
+        life();
+    };
+    thread::Builder::new().name(name.to_owned()).spawn(life).map(drop)
 }

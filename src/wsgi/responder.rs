@@ -5,21 +5,19 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use pyo3::exceptions::{PyAssertionError, PyRuntimeError, PyTypeError};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyTuple};
 
 use super::abort::Abort;
-use super::deadline::{Due, RequestTimeout};
+use super::deadline::Due;
 use super::ended::Ended;
 use super::ffi;
-use super::os_error::os_error;
-use super::response::{Flaw, Response, Scratch};
+use super::live::{Live, already_set, gone, undeclared};
+use super::response::{Flaw, Response};
 use super::start_response::{Declared, encode_hints};
 use super::waiting::Waiting;
-use crate::proto::http1::Refusal;
-use crate::reactor::{BodyError, ClientWait, End, Exchange, Payload};
+use crate::reactor::{BodyError, ClientWait, End, Exchange};
 
 /// One response and what the application has said of it. Made once and used for one request after the other, as long
 /// as no application keeps one of its callables beyond the request.
@@ -32,22 +30,6 @@ pub struct Responder {
     waiting: Waiting,
     /// Until when a request may take, if there is a limit.
     due: Option<Arc<Due>>,
-}
-
-#[derive(Default)]
-struct Live {
-    response: Option<Response>,
-    /// What was left of it when it was taken away from the application, which took too long.
-    seized: Option<Ended>,
-    declared: Declared,
-    /// Where a new declaration is put together, so that a bad one leaves the old in place.
-    spare: Declared,
-    scratch: Scratch,
-    date: Option<[u8; 29]>,
-    /// The bound `write`, which every `start_response` returns.
-    write: Option<Py<PyAny>>,
-    /// What happened to the client during a call from the application, which may have swallowed the exception.
-    fault: Option<Abort>,
 }
 
 impl Responder {
@@ -111,12 +93,14 @@ impl Responder {
 
     /// Takes the response away in the middle of the request, which has had its time: from now on the application gets
     /// [`RequestTimeout`] from all that belongs to it. `None`: there is none, or its socket is the application's.
-    pub fn seize(&self) -> Option<Ended> {
+    /// Needs no interpreter.
+    pub fn seize(&self) -> Option<(Exchange, Ended)> {
         let mut live = self.lock();
         let response = live.response.take_if(|response| !response.exchange().is_handed_over())?;
-        let ended = live.ended(response);
+        let mut ended = live.ended(response);
+        let exchange = ended.exchange.take()?;
         live.seized = Some(ended.without_exchange());
-        Some(ended)
+        Some((exchange, ended))
     }
 
     /// The value of the last field with that name that the application declared.
@@ -319,98 +303,6 @@ fn bytes<'a, 'py>(block: &'a Bound<'py, PyAny>) -> PyResult<&'a Bound<'py, PyByt
         Ok(block) => Ok(block),
         Err(_) => Err(PyTypeError::new_err(format!("{} is not a byte", block.repr()?))),
     }
-}
-
-impl Live {
-    /// The response, while the application may have it.
-    fn response(&mut self) -> PyResult<&mut Response> {
-        self.response.as_mut().ok_or_else(|| gone(&self.seized))
-    }
-
-    /// What `response` came to.
-    fn ended(&self, response: Response) -> Ended {
-        Ended {
-            head_sent: response.is_head_sent(),
-            code: self.declared.code,
-            sent: response.sent(),
-            dropped_body: response.dropped_body(),
-            handed_over: response.exchange().is_handed_over(),
-            chunked: response.is_chunked(),
-            fault: None,
-            exchange: Some(response.into_exchange()),
-        }
-    }
-
-    /// Sends a block; `last` promises that no other follows. Tells whether the application must wait for the client.
-    fn send(&mut self, block: &Bound<'_, PyBytes>, last: bool) -> Result<bool, Abort> {
-        let Live { response, seized, declared, scratch, date, .. } = self;
-        let response = response.as_mut().ok_or_else(|| gone(seized))?;
-        if !response.is_declared() {
-            return Err(undeclared().into());
-        }
-        let date = date.as_ref().expect("installed with the response");
-        let keep = || -> Payload {
-            // The end of a subclass's object may run the application's code, which must not happen under the lock.
-            match block.is_exact_instance_of::<PyBytes>() {
-                true => Box::new(PyBackedBytes::from(block.clone())),
-                false => Box::new(block.as_bytes().to_vec()),
-            }
-        };
-        response.write(declared, scratch, date, block.as_bytes(), last, keep)?;
-        Ok(response.exchange_mut().is_full()?)
-    }
-
-    fn finish(&mut self) -> Result<(End, Option<Flaw>), Abort> {
-        let Live { response, seized, declared, scratch, date, .. } = self;
-        let response = response.as_mut().ok_or_else(|| gone(seized))?;
-        if !response.is_declared() {
-            return Err(undeclared().into());
-        }
-        Ok(response.finish(declared, scratch, date.as_ref().expect("installed with the response"))?)
-    }
-
-    /// The exception with which the application hears of it; what it really was is kept.
-    fn raised(&mut self, abort: Abort) -> PyErr {
-        match abort {
-            Abort::App(error) => error,
-            Abort::Client(error) => {
-                let raised = os_error(&error);
-                self.fault = Some(Abort::Client(error));
-                raised
-            }
-            Abort::Request(refusal) => {
-                let text = refusal.log_text();
-                self.fault = Some(Abort::Request(refusal));
-                std::io::Error::new(std::io::ErrorKind::InvalidData, text).into()
-            }
-        }
-    }
-
-    fn body_failed(&mut self, error: BodyError) -> PyErr {
-        use std::io::Error;
-        self.raised(match error {
-            BodyError::Refused(refusal) => Abort::Request(refusal),
-            BodyError::Silent => Abort::Request(Refusal::Timeout),
-            BodyError::Premature => Abort::Client(Error::from_raw_os_error(libc::ECONNRESET)),
-            BodyError::Io(error) => Abort::Client(error),
-        })
-    }
-}
-
-/// Why there is no response. Under the lock: it must make no object yet.
-fn gone(seized: &Option<Ended>) -> PyErr {
-    match seized {
-        Some(_) => RequestTimeout::new_err(()),
-        None => PyRuntimeError::new_err("this request has ended"),
-    }
-}
-
-fn already_set() -> PyErr {
-    PyAssertionError::new_err("Response headers already set!")
-}
-
-fn undeclared() -> PyErr {
-    PyAssertionError::new_err("the application sent a body before it called start_response()")
 }
 
 /// The exception in an `exc_info` triple, with its traceback.

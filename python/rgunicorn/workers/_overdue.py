@@ -19,8 +19,9 @@ from rgunicorn.errors import RequestTimeout
 #: is ignored: by the system, in a program that the application executes, too.
 INTERRUPT = signal.SIGURG
 
-#: The server's modules that call the application.
-_OURS = os.path.dirname(__file__)
+#: Where the server's own modules are, but for those that an application uses.
+_PACKAGE = os.path.dirname(os.path.dirname(__file__))
+_OURS = {_PACKAGE, *(os.path.join(_PACKAGE, name) for name in ("workers", "_arbiter", "app"))}
 
 
 def describe(thread: int, is_main: bool, greenlet: Any) -> tuple[str, str]:
@@ -48,11 +49,16 @@ def _name(thread: int) -> str:
 
 
 def _stack(frame: FrameType | None) -> str:
-    """The frames of the application, the innermost last."""
+    """The frames of the application, the innermost last: those above the server's. Some of these may stand on them."""
+    while frame is not None and _is_ours(frame.f_code):
+        frame = frame.f_back
     frames: list[tuple[CodeType, int]] = []
     while frame is not None and not _is_ours(frame.f_code):
         frames.append((frame.f_code, frame.f_lineno or 0))
         frame = frame.f_back
+    if frame is None:
+        # It has left the application.
+        return ""
     summaries = [
         traceback.FrameSummary(code.co_filename, line, code.co_name, lookup_line=False)
         for code, line in reversed(frames)
@@ -62,7 +68,7 @@ def _stack(frame: FrameType | None) -> str:
 
 
 def _is_ours(code: CodeType) -> bool:
-    return os.path.dirname(code.co_filename) == _OURS
+    return os.path.dirname(code.co_filename) in _OURS
 
 
 def install(handler: Callable[[int, FrameType | None], None]) -> bool:
@@ -77,6 +83,12 @@ def uninstall() -> None:
     """Takes the handler away, if this is the main thread."""
     with contextlib.suppress(ValueError):
         signal.signal(INTERRUPT, signal.SIG_DFL)
+
+
+def throw(greenlet: Any) -> None:
+    """Raises the exception in a greenlet that waits. To be called in the hub."""
+    if not greenlet.dead:
+        greenlet.throw(RequestTimeout)
 
 
 def settle() -> None:

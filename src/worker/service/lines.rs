@@ -7,39 +7,17 @@ use std::time::Duration;
 use pyo3::exceptions::PySystemExit;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::PyDict;
 
+use super::story::{Desk, Passage, Story};
 use super::{Hand, Mood, Service, Told};
+use crate::log::access::Draft;
 use crate::log::{Conclusion, Reason, Record, RequestId};
 use crate::proto::http1::Refusal;
 use crate::reactor::{Closed, Delivery, Exchange, Notice, Request, Wait};
 use crate::scoreboard::Lane;
 use crate::sys::clock;
-use crate::worker::access::Pen;
-use crate::wsgi::{Objects, Opened, Outcome, Responder, Served};
-
-/// A request on its way through the worker.
-#[derive(Clone)]
-pub struct Passage {
-    /// Nanoseconds from its arrival to its start.
-    pub queue: u64,
-    /// When it started.
-    pub started: u64,
-    /// Its name, if the log wants one. Apart because usually there is none, and it is large.
-    pub id: Option<Arc<RequestId>>,
-}
-
-/// What the line of a request is made with.
-pub struct Desk<'a> {
-    /// Makes objects for a logger in Python.
-    pub objects: Option<&'a Objects>,
-    /// What knows the fields of the response.
-    pub responder: &'a Responder,
-    /// Formats lines, unless the logger does.
-    pub pen: Option<&'a mut Pen>,
-    /// The request's place on the scoreboard.
-    pub lane: Option<&'a Lane>,
-}
+use crate::wsgi::{Objects, Opened, Outcome, Served};
 
 impl Service {
     /// Names a request, on the scoreboard too.
@@ -75,44 +53,52 @@ impl Service {
         let ended = clock::monotonic();
         let took = ended - passage.started;
         let conclusion = self.conclusion(py, served);
-        let Desk { objects, responder, pen, lane } = desk;
-        let (Some(access), Some(pen)) = (&self.access, pen) else {
-            return match self.tell_logger(py, objects, told, took, conclusion, passage) {
-                Ok(()) => {
-                    mark_logged(lane);
-                    Mood::Fine
-                }
-                Err(error) => self.logger_failed(py, error),
-            };
-        };
         let Some(exchange) = &mut served.exchange else { return Mood::Fine };
-        let environ = told.environ.as_ref().map(|environ| environ.bind(py));
-        let address = environ.and_then(|environ| client_address(environ));
-        let record = Record {
-            request: Some(&exchange.request),
+        let story = Story {
+            request: &exchange.request,
             peer: exchange.peer(),
-            address: address.as_ref().and_then(|address| address.to_str().ok()),
             code: served.code,
             sent: served.sent,
             took,
-            queue: Some(passage.queue),
-            application: Some(took),
             conclusion,
-            id: passage.id.as_deref(),
-            process: self.process,
-            response_header: &|name| responder.field(name.as_bytes()),
-            variable: &|name| environ_variable(environ?, name),
+            passage,
+            told,
         };
-        if conclusion.is_some() {
-            access.add(py, pen.write(&record));
-        } else {
-            let draft = pen.draft(&record);
-            if let Some(ticket) = access.keep(py, draft, ended) {
-                exchange.follow(ticket);
-            }
+        let draft = match self.write_line(py, desk, &story) {
+            Ok(draft) => draft,
+            Err(error) => return self.logger_failed(py, error),
+        };
+        if let (Some(access), Some(draft)) = (&self.access, draft)
+            && let Some(ticket) = access.keep(py, draft, ended)
+        {
+            exchange.follow(ticket);
         }
-        mark_logged(lane);
         Mood::Fine
+    }
+
+    /// Has the line of a request written, or drafted as long as nobody knows how its response ends. Errors: what a logger
+    /// in Python raised.
+    pub(super) fn write_line(
+        &self,
+        py: Python<'_>,
+        desk: Desk<'_>,
+        story: &Story<'_>,
+    ) -> PyResult<Option<Draft>> {
+        let Desk { objects, responder, pen, lane } = desk;
+        let (Some(access), Some(pen)) = (&self.access, pen) else {
+            self.tell_logger(py, objects, story)?;
+            mark_logged(lane);
+            return Ok(None);
+        };
+        let draft = story.with_record(py, responder, self.process, |record| {
+            if record.conclusion.is_none() {
+                return Some(pen.draft(record));
+            }
+            access.add(py, pen.write(record));
+            None
+        });
+        mark_logged(lane);
+        Ok(draft)
     }
 
     /// How a request ended; `None`: only the end of the sending will tell.
@@ -160,11 +146,9 @@ impl Service {
         &self,
         py: Python<'_>,
         objects: Option<&Objects>,
-        told: &Told,
-        took: u64,
-        conclusion: Option<Conclusion>,
-        passage: &Passage,
+        story: &Story<'_>,
     ) -> PyResult<()> {
+        let Story { told, took, conclusion, passage, .. } = *story;
         let (Some(objects), Some(request)) = (objects, &told.request) else { return Ok(()) };
         let request = request.bind(py);
         let environ = match &told.environ {
@@ -333,18 +317,4 @@ fn reason_of_delivery(delivery: Delivery) -> Reason {
 
 fn seconds(nanoseconds: u64) -> f64 {
     nanoseconds as f64 / 1e9
-}
-
-/// `REMOTE_ADDR`, which an application behind a proxy may have set to what the proxy says.
-fn client_address<'py>(environ: &Bound<'py, PyDict>) -> Option<Bound<'py, PyString>> {
-    environ.get_item(intern!(environ.py(), "REMOTE_ADDR")).ok()??.cast_into().ok()
-}
-
-/// A variable of an environ as text, by its name in any case.
-fn environ_variable(environ: &Bound<'_, PyDict>, name: &str) -> Option<String> {
-    let is_wanted = |key: &Bound<'_, PyAny>| {
-        key.cast::<PyString>().is_ok_and(|key| key.to_string_lossy().eq_ignore_ascii_case(name))
-    };
-    let (_, value) = environ.iter().find(|(key, _)| is_wanted(key))?;
-    Some(value.str().ok()?.to_string_lossy().into_owned())
 }
