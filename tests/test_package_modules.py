@@ -25,7 +25,6 @@ ABSENT = {
     "workers.base_async": "the gevent workers do not exist yet",
     "workers.gasgi": "the ASGI worker does not exist yet",
     "workers.ggevent": "the gevent workers do not exist yet",
-    "workers.gthread": "the threaded worker does not exist yet",
     "workers.gtornado": "the tornado worker does not exist yet",
 }
 
@@ -77,6 +76,21 @@ ABSENT_NAMES = {
         "split_request_uri": NATIVE,
         "warn": "a helper of the command line",
     },
+    "workers.gthread": {
+        "DEFAULT_WORKER_DATA_TIMEOUT": NATIVE,
+        "STOP_KEEPALIVE_LINGER": NATIVE,
+        "PollableMethodQueue": NATIVE,
+        "TConn": NATIVE,
+    },
+    "workers.gthread.ThreadWorker": dict.fromkeys(
+        (
+            *("accept", "enqueue_req", "finish_request", "handle", "handle_request", "is_parent_alive"),
+            *("handle_h2c_upgrade", "handle_http2", "handle_http2_request", "murder_keepalived"),
+            *("murder_pending", "on_client_socket_readable", "on_pending_socket_readable"),
+            *("set_accept_enabled", "wait_for_and_dispatch_events"),
+        ),
+        "a step of a loop in Python; a class that overrides it is refused",
+    ),
     "workers.sync": {"StopWaiting": NATIVE},
     "workers.sync.SyncWorker": dict.fromkeys(
         ("accept", "handle", "handle_request", "is_parent_alive", "run_for_multiple", "run_for_one", "wait"),
@@ -114,6 +128,7 @@ CLASSES = [
     "sock.BaseSocket",
     "sock.UnixSocket",
     "workers.base.Worker",
+    "workers.gthread.ThreadWorker",
     "workers.sync.SyncWorker",
     "workers.workertmp.WorkerTmp",
 ]

@@ -16,6 +16,7 @@ from rgunicorn.app.base import BaseApplication
 from rgunicorn.app.wsgiapp import WSGIApplication
 from rgunicorn.config import Config
 from rgunicorn.errors import ConfigError, HaltServer
+from rgunicorn.workers import SUPPORTED_WORKERS
 from support.command import Project
 
 APP = "def application(environ, start_response):\n    return []\n"
@@ -214,19 +215,10 @@ def test_the_check_finds_what_would_stop_the_start(project: Project) -> None:
         (["-b", "unix:"], "'unix:' names no path. (bind from -b/--bind on the command line)"),
         (["-e", "FOO"], "environment setting 'FOO' invalid (raw_env from -e/--env on the command line)"),
         (
-            ["-k", "gevent"],
-            "worker class 'gevent' is not part of this version of rgunicorn; available: sync"
-            " (worker_class from -k/--worker-class on the command line)",
-        ),
-        (
-            ["-k", "gthread"],
-            "worker class 'gthread' is not part of this version of rgunicorn; available: sync"
-            " (worker_class from -k/--worker-class on the command line)",
-        ),
-        (
-            ["--threads", "2"],
-            "worker class 'gthread' is not part of this version of rgunicorn; available: sync"
-            " (threads from --threads on the command line)",
+            ["-k", "asgi"],
+            "worker class 'asgi' is not part of this version of rgunicorn; available: "
+            + ", ".join(SUPPORTED_WORKERS)
+            + " (worker_class from -k/--worker-class on the command line)",
         ),
     ]:
         assert project.refusal("--check-config", *arguments, "app") == f"\nError: {reason}\n\n"

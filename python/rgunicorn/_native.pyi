@@ -16,6 +16,7 @@ __all__ = [
     "Responder",
     "SettingSpec",
     "Slot",
+    "Threads",
     "auto_workers",
     "import_object",
     "is_pattern",
@@ -118,6 +119,15 @@ class ChunkDecoder:
 # worker and wsgi
 
 def run_sync(worker: Any) -> None: ...
+
+@final
+class Threads:
+    def __new__(cls, worker: Any) -> Threads: ...
+    def serve(self, index: int) -> None: ...
+    def watch(self) -> float: ...
+    def stop(self) -> None: ...
+    def close(self) -> None: ...
+    def connections(self) -> int: ...
 
 @final
 class Responder:

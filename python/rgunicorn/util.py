@@ -40,7 +40,6 @@ MISSING_WORKER_CLASSES = (
     "gevent",
     "gevent_pywsgi",
     "gevent_wsgi",
-    "gthread",
     "tornado",
 )
 

@@ -174,11 +174,7 @@ fn listeners(worker: &Bound<'_, PyAny>) -> PyResult<Vec<ListenerSetup>> {
     worker.getattr("sockets")?.try_iter()?.map(|socket| setup(socket?)).collect()
 }
 
-fn facts(
-    worker: &Bound<'_, PyAny>,
-    cfg: &Bound<'_, PyAny>,
-    multithread: bool,
-) -> PyResult<ServerFacts> {
+fn facts(worker: &Bound<'_, PyAny>, cfg: &Bound<'_, PyAny>, multithread: bool) -> PyResult<ServerFacts> {
     let py = worker.py();
     let module = py.import("rgunicorn.http.wsgi")?;
     let errors = module.getattr("WSGIErrorsWrapper")?.call1((cfg,))?;

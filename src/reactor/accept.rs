@@ -100,13 +100,13 @@ impl Reactor {
     fn forget_listeners(&mut self) {
         for listener in &self.listeners {
             // A failure would only mean more wake-ups.
-            let _ = self.poll.registry().deregister(&mut SourceFd(&listener.as_fd().as_raw_fd()));
+            let _ = self.registry.deregister(&mut SourceFd(&listener.as_fd().as_raw_fd()));
         }
     }
 
     pub(super) fn accept_again(&mut self) -> io::Result<()> {
         for (index, listener) in self.listeners.iter().enumerate() {
-            epoll::watch_listener(&self.poll, listener.as_fd(), Token(LISTENERS + index))?;
+            epoll::watch_listener(&self.registry, listener.as_fd(), Token(LISTENERS + index))?;
         }
         self.accepting = Accepting::Yes;
         Ok(())

@@ -32,7 +32,7 @@ const BATCH: usize = 16 * 1024;
 /// A block of at most so many bytes is copied rather than kept.
 const COPIED: usize = 4096;
 
-/// A request that is being served. It must go back with [`crate::reactor::Reactor::finish`]; dropped, it closes the
+/// A request that is being served. It must go back with [`crate::reactor::SharedReactor::finish`]; dropped, it closes the
 /// connection.
 pub struct Exchange {
     pub(super) key: usize,
@@ -40,6 +40,8 @@ pub struct Exchange {
     /// What was asked.
     pub request: Box<Request>,
     pub(super) common: Arc<Common>,
+    pub(super) came_at: u64,
+    pub(super) taken_at: u64,
     /// The understudy has what is unsent.
     pub(super) lent: bool,
     /// When something was sent last, in nanoseconds; 0 = nothing yet.
@@ -78,6 +80,16 @@ impl Exchange {
     /// The minor version of the response: 0 to a client of HTTP/1.0, else 1, whatever higher version was named.
     pub fn response_minor(&self) -> u8 {
         self.request.head.version.of_answer().minor
+    }
+
+    /// When the events were fetched by which it was read, in nanoseconds of the monotonic clock: it had come by then.
+    pub fn came_at(&self) -> u64 {
+        self.came_at
+    }
+
+    /// When it was taken out of the reactor, by the same clock.
+    pub fn taken_at(&self) -> u64 {
+        self.taken_at
     }
 
     /// The client's address; `None` on a Unix socket.

@@ -14,11 +14,10 @@ use crate::sys::clock;
 pub(super) const FLUSH_TURN: usize = 1 << 20;
 
 impl Reactor {
-    /// Takes a served request back.
-    pub fn finish(&mut self, mut exchange: Exchange, end: End) {
+    /// Takes a served request back, and with it what was left to the understudy.
+    pub(super) fn finish(&mut self, exchange: Exchange, end: End) {
         self.now = clock::monotonic();
-        let end = if exchange.reclaim().is_err() { End::Cut } else { end };
-        let Exchange { key, mut connection, request, .. } = exchange;
+        let (key, mut connection, request) = self.rejoin(exchange);
         // A request whose body was not read to its end leaves bytes of it on the connection.
         let end = if request.decoder.is_some() && end == End::Keep { End::Close } else { end };
         let lingers = request.decoder.is_some();
@@ -42,6 +41,16 @@ impl Reactor {
                 }
             }
         }
+    }
+
+    /// Takes an exchange apart. The connection learns what its socket has told meanwhile.
+    pub(super) fn rejoin(&self, exchange: Exchange) -> (usize, Box<Connection>, Box<Request>) {
+        let Exchange { key, mut connection, request, .. } = exchange;
+        if let Some(Slot::Out { readable, hangup }) = self.slots.get(key) {
+            connection.readable |= readable;
+            connection.hangup |= hangup;
+        }
+        (key, connection, request)
     }
 
     /// Tells what became of a response that somebody follows.
@@ -117,7 +126,7 @@ impl Reactor {
     }
 
     fn blocked(&mut self, key: usize, progress: bool) {
-        let Slot::Here(mut connection) = std::mem::replace(&mut self.slots[key], Slot::Out) else { return };
+        let Slot::Here(mut connection) = std::mem::replace(&mut self.slots[key], Slot::OUT) else { return };
         if self.register(key, &mut connection).is_err() {
             self.tell(connection.ticket, Delivery::Broken);
             return self.remove(key);
@@ -129,7 +138,7 @@ impl Reactor {
     }
 
     fn flushed(&mut self, key: usize, end: End) {
-        let Slot::Here(mut connection) = std::mem::replace(&mut self.slots[key], Slot::Out) else { return };
+        let Slot::Here(mut connection) = std::mem::replace(&mut self.slots[key], Slot::OUT) else { return };
         self.deadlines.clear(key);
         self.tell(connection.ticket.take(), Delivery::Whole);
         match end {

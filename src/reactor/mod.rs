@@ -1,10 +1,12 @@
 //! The event loop: owns every socket of a worker process. It accepts, reads, parses, enforces limits and deadlines,
-//! hands out complete requests as [`Exchange`]s and sends what is left of responses. No Python, no locks, no logs.
+//! hands out complete requests as [`Exchange`]s and sends what is left of responses. No Python, no logs. Any thread may
+//! use it: its state is in a lock that is held for moments only, and nobody waits for events while holding it.
 
 mod accept;
 mod body;
 mod client_wait;
 mod connection;
+mod crew;
 mod date;
 mod deadlines;
 mod exchange;
@@ -18,11 +20,14 @@ mod request;
 mod settings;
 mod shared;
 mod spool;
+#[cfg(test)]
+mod tests;
 mod understudy;
 
 pub use body::Body;
 pub use client_wait::ClientWait;
 pub use connection::End;
+pub use crew::Crew;
 pub use date::DateCache;
 pub use deadlines::Wait;
 pub use exchange::{BodyError, Exchange};
@@ -30,6 +35,6 @@ pub use notice::{Closed, Delivery, Notice, Rest};
 pub use outbound::Payload;
 pub use reactor::Reactor;
 pub use request::Request;
-pub use shared::{Crew, SharedReactor};
 pub use settings::ReactorSettings;
+pub use shared::SharedReactor;
 pub use spool::SpoolSettings;

@@ -1,5 +1,5 @@
-//! The loop itself: waits for events, accepts, hands out complete requests, sends what is left of responses, and ends
-//! what takes too long. It knows nothing of Python and never blocks but in [`Reactor::poll`].
+//! The state of the loop: takes events, accepts, hands out complete requests, sends what is left of responses, and ends
+//! what takes too long. It knows nothing of Python and never waits: that is [`crate::reactor::SharedReactor`]'s part.
 
 use std::collections::VecDeque;
 use std::io;
@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Interest, Registry, Token};
 use slab::Slab;
 
 use crate::net::Listener;
@@ -19,24 +19,32 @@ use crate::reactor::connection::{Connection, Phase, Progress, Step};
 use crate::reactor::date::DateCache;
 use crate::reactor::deadlines::{Deadlines, Wait};
 use crate::reactor::exchange::{Common, Exchange};
-use crate::reactor::notice::{Closed, Notice, Rest};
+use crate::reactor::notice::{Closed, Notice};
 use crate::reactor::request::{Pool, Request};
 use crate::reactor::settings::ReactorSettings;
 use crate::reactor::understudy::Understudy;
 use crate::sys::clock;
 
-#[cfg(test)]
-mod tests;
-
 pub(super) enum Slot {
     Here(Box<Connection>),
-    /// An [`Exchange`] holds it.
-    Out,
+    /// Somebody holds it, an [`Exchange`] usually. What its socket has told meanwhile.
+    Out {
+        /// There may be something to read.
+        readable: bool,
+        /// As in [`Connection::hangup`].
+        hangup: bool,
+    },
+}
+
+impl Slot {
+    pub const OUT: Self = Self::Out { readable: false, hangup: false };
 }
 
 /// Tokens from here on are listeners, then the caller's own descriptors; below are connections.
 pub(super) const LISTENERS: usize = usize::MAX - 1024;
 const WATCHED: usize = usize::MAX - 512;
+/// The token of [`crate::reactor::SharedReactor::wake`].
+pub(super) const WAKE: Token = Token(WATCHED + 64);
 
 /// How long the peer may take to see the end of a refused request (RFC 9112, section 9.6), in nanoseconds.
 const LINGER: u64 = 2_000_000_000;
@@ -47,8 +55,7 @@ pub(super) const FAREWELL: u64 = 2_000_000_000;
 
 /// Every socket of a worker, and what each waits for.
 pub struct Reactor {
-    pub(super) poll: Poll,
-    events: Events,
+    pub(super) registry: Registry,
     pub(super) common: Arc<Common>,
     pub(super) listeners: Vec<Listener>,
     pub(super) slots: Slab<Slot>,
@@ -76,8 +83,10 @@ pub struct Reactor {
 }
 
 impl Reactor {
-    /// A reactor on `listeners`. Once `leaving` is true, responses end their connections. Errors: those of making an epoll instance.
-    pub fn new(
+    /// A reactor on `listeners`, whose sockets are watched through `registry`. Once `leaving` is true, responses end
+    /// their connections. Errors: those of watching the listeners.
+    pub(super) fn new(
+        registry: Registry,
         settings: ReactorSettings,
         listeners: Vec<Listener>,
         leaving: Arc<AtomicBool>,
@@ -91,8 +100,7 @@ impl Reactor {
             Wait::Farewell => FAREWELL,
         };
         let mut reactor = Self {
-            poll: Poll::new()?,
-            events: Events::with_capacity(256),
+            registry,
             deadlines: Deadlines::new(lasts),
             common: Arc::new(Common { settings, understudy: Understudy::default(), leaving }),
             listeners,
@@ -116,11 +124,7 @@ impl Reactor {
 
     /// Also waits for `fd` to become readable or to be closed; [`Reactor::take_woken`] tells. `which` is below 64.
     pub fn watch(&mut self, fd: BorrowedFd<'_>, which: usize) -> io::Result<()> {
-        self.poll.registry().register(
-            &mut SourceFd(&fd.as_raw_fd()),
-            Token(WATCHED + which),
-            Interest::READABLE,
-        )
+        self.registry.register(&mut SourceFd(&fd.as_raw_fd()), Token(WATCHED + which), Interest::READABLE)
     }
 
     /// The watched descriptors that have woken the loop since the last call, as bits.
@@ -153,30 +157,22 @@ impl Reactor {
         self.slots.len()
     }
 
-    /// Waits for something to happen, until the next deadline or for at most `most`; then sends what can be sent.
-    /// Everything that became readable is then to be had from [`Reactor::next_exchange`].
-    pub fn poll(&mut self, most: Option<Duration>) -> io::Result<Rest> {
-        let timeout = self.timeout(most);
-        let rest = match self.poll.poll(&mut self.events, timeout) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                self.events.clear();
-                Rest::Interrupted
-            }
-            other => other.map(|()| Rest::Undisturbed)?,
-        };
+    /// Takes in what a wait has brought, and sends what can be sent. Everything that became readable is then to be
+    /// had from [`Reactor::next_exchange`].
+    pub(super) fn take_in(&mut self, events: &Events) {
         self.now = clock::monotonic();
         self.polled_at = self.now;
         self.burst = self.common.settings.accept_burst;
         self.rested();
-        self.dispatch();
+        self.dispatch(events);
         self.readable.extend(self.later.drain(..));
         for key in std::mem::take(&mut self.resume) {
             self.flush(key);
         }
-        Ok(rest)
     }
 
-    fn timeout(&self, most: Option<Duration>) -> Option<Duration> {
+    /// How long the loop may wait: until the next deadline, for at most `most`; `None` = for ever.
+    pub fn timeout(&self, most: Option<Duration>) -> Option<Duration> {
         if !self.readable.is_empty() || !self.later.is_empty() || !self.resume.is_empty() {
             return Some(Duration::ZERO);
         }
@@ -189,23 +185,31 @@ impl Reactor {
         due.into_iter().chain(most).min()
     }
 
-    fn dispatch(&mut self) {
-        let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
-        for event in &events {
+    fn dispatch(&mut self, events: &Events) {
+        for event in events {
             match event.token().0 {
+                _ if event.token() == WAKE => {}
                 token if token >= WATCHED => self.woken |= 1 << (token - WATCHED),
                 token if token >= LISTENERS => self.acceptable |= 1 << (token - LISTENERS),
                 key => self.notify(key, event),
             }
         }
-        self.events = events;
     }
 
     fn notify(&mut self, key: usize, event: &mio::event::Event) {
-        // An event for a connection that is gone is normal: it was closed earlier in this turn.
-        let Some(Slot::Here(connection)) = self.slots.get_mut(key) else { return };
         let broken = event.is_error() || event.is_write_closed();
-        connection.hangup |= event.is_read_closed() || broken;
+        let ended = event.is_read_closed() || broken;
+        let connection = match self.slots.get_mut(key) {
+            Some(Slot::Here(connection)) => connection,
+            Some(Slot::Out { readable, hangup }) => {
+                *hangup |= ended;
+                *readable |= event.is_readable() || ended;
+                return;
+            }
+            // Normal: it was closed earlier in this turn.
+            None => return,
+        };
+        connection.hangup |= ended;
         if event.is_readable() || connection.hangup {
             connection.readable = true;
             if !std::mem::replace(&mut connection.queued, true) {
@@ -227,7 +231,7 @@ impl Reactor {
     }
 
     /// The next complete request, from the connections that became readable, then from newly accepted ones. `None`
-    /// when [`Reactor::poll`] must be called again; everything that had come by then has been read, so the waits that
+    /// when [`crate::reactor::SharedReactor::poll`] must be called again; everything that had come by then has been read, so the waits that
     /// were due are over.
     pub fn next_exchange(&mut self) -> Option<Exchange> {
         while let Some(key) = self.readable.pop_front() {
@@ -244,7 +248,7 @@ impl Reactor {
 
     pub(super) fn read(&mut self, key: usize) -> Option<Exchange> {
         let slot = self.slots.get_mut(key)?;
-        let Slot::Here(mut connection) = std::mem::replace(slot, Slot::Out) else { return None };
+        let Slot::Here(mut connection) = std::mem::replace(slot, Slot::OUT) else { return None };
         connection.queued = false;
         match connection.advance(&mut self.pool, &self.common.settings) {
             Step::Ready(request) => return Some(self.hand_out(key, connection, request)),
@@ -277,7 +281,8 @@ impl Reactor {
     fn hand_out(&mut self, key: usize, connection: Box<Connection>, request: Box<Request>) -> Exchange {
         self.deadlines.clear(key);
         let common = self.common.clone();
-        Exchange { key, connection, request, common, lent: false, sent_at: 0 }
+        let (came_at, taken_at) = (self.polled_at, self.now);
+        Exchange { key, connection, request, common, came_at, taken_at, lent: false, sent_at: 0 }
     }
 
     /// The connection waits for its socket.
@@ -304,7 +309,7 @@ impl Reactor {
         if !connection.registered {
             let interest = Interest::READABLE | Interest::WRITABLE;
             let fd = connection.stream.as_fd().as_raw_fd();
-            self.poll.registry().register(&mut SourceFd(&fd), Token(key), interest)?;
+            self.registry.register(&mut SourceFd(&fd), Token(key), interest)?;
             connection.registered = true;
         }
         Ok(())

@@ -25,14 +25,10 @@ impl Reactor {
         self.notices.push(Notice::Refused { peer, refusal, request });
     }
 
-    /// Takes a request back that the application did not answer: the client gets the server's page. Nothing of a
-    /// response may have been sent. The caller logs it.
-    pub fn finish_refused(&mut self, mut exchange: Exchange, refusal: &Refusal) {
+    /// Takes a request back that the application did not answer, and sends the server's page.
+    pub(super) fn finish_refused(&mut self, exchange: Exchange, refusal: &Refusal) {
         self.now = clock::monotonic();
-        if exchange.reclaim().is_err() {
-            return self.finish(exchange, End::Cut);
-        }
-        let Exchange { key, connection, request, .. } = exchange;
+        let (key, connection, request) = self.rejoin(exchange);
         let is_head = request.is_head();
         self.pool.give(request);
         self.send_page(key, connection, refusal, is_head);
@@ -66,7 +62,7 @@ impl Reactor {
             let peer = connection.peer;
             match wait {
                 Wait::Head if !connection.inbound.is_empty() => {
-                    let Slot::Here(connection) = std::mem::replace(&mut self.slots[key], Slot::Out) else {
+                    let Slot::Here(connection) = std::mem::replace(&mut self.slots[key], Slot::OUT) else {
                         continue;
                     };
                     self.refuse(key, connection, Refusal::Timeout, None);

@@ -45,7 +45,9 @@ pub fn wait_any(descriptors: &[BorrowedFd<'_>], timeout: Option<Duration>) -> io
     let mut watched: Vec<_> = descriptors.iter().map(|&fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
     let timeout = match timeout {
         // Rounded up: a wait that is too short would be repeated at once.
-        Some(timeout) => PollTimeout::try_from(timeout.as_micros().div_ceil(1000)).unwrap_or(PollTimeout::MAX),
+        Some(timeout) => {
+            PollTimeout::try_from(timeout.as_micros().div_ceil(1000)).unwrap_or(PollTimeout::MAX)
+        }
         None => PollTimeout::NONE,
     };
     match poll(&mut watched, timeout) {
@@ -54,5 +56,9 @@ pub fn wait_any(descriptors: &[BorrowedFd<'_>], timeout: Option<Duration>) -> io
         Err(error) => return Err(error.into()),
     }
     let readable = |fd: &PollFd<'_>| fd.revents().is_some_and(|events| !events.is_empty());
-    Ok(watched.iter().enumerate().filter(|(_, fd)| readable(fd)).fold(0, |bits, (place, _)| bits | 1 << place))
+    Ok(watched
+        .iter()
+        .enumerate()
+        .filter(|(_, fd)| readable(fd))
+        .fold(0, |bits, (place, _)| bits | 1 << place))
 }

@@ -39,7 +39,8 @@ impl Leave {
     /// Nobody is left to be served, or the time is up.
     pub fn is_over(&self, service: &Service) -> bool {
         let Some(since) = self.since else { return false };
-        service.reactor.lock().open_connections() == 0 || clock::monotonic() - since >= patience(&service.setup)
+        service.reactor.lock().open_connections() == 0
+            || clock::monotonic() - since >= patience(&service.setup)
     }
 
     /// How long a leaving worker may still wait.

@@ -146,13 +146,12 @@ impl Service {
     /// Serves one request and gives its connection back to the reactor.
     pub fn serve(&self, py: Python<'_>, hand: &mut Hand, exchange: Exchange) -> Mood {
         let hooks = &self.setup.hooks;
-        let (polled_at, now) = self.reactor.times();
         let started = match hooks.post_request {
             // The reactor's clock is that of the previous request's end, before its hook.
             Some(_) => clock::monotonic(),
-            None => now,
+            None => exchange.taken_at(),
         };
-        let queue = started.saturating_sub(polled_at);
+        let queue = started.saturating_sub(exchange.came_at());
         // Named before it is on the scoreboard: there its name must not be that of another.
         let mut passage = Passage { queue, started, id: self.name(hand, &exchange) };
         self.begin(hand, &exchange, started);
@@ -324,8 +323,8 @@ impl Service {
 
     /// What the logger and the hook behind the request will want.
     fn told(&self, py: Python<'_>, hand: &Hand, served: &mut Served) -> Told {
-        let wanted = self.setup.hooks.post_request.is_some()
-            || self.access.as_ref().is_some_and(AccessLog::is_python);
+        let wanted =
+            self.setup.hooks.post_request.is_some() || self.access.as_ref().is_some_and(AccessLog::is_python);
         let response = if wanted { hand.bridge.response(py, served) } else { Ok(None) };
         let response = response.unwrap_or_else(|error| {
             error.write_unraisable(py, None);

@@ -38,6 +38,8 @@ impl Threads {
             pipe::poke(&poker);
         };
         let crew = Crew::new(Arc::clone(&service.reactor), Box::new(tick));
+        // Before there are threads, which say what they do.
+        service.setup.slot.booted();
         Ok(Self { service, crew, pokes })
     }
 
@@ -74,7 +76,6 @@ impl Threads {
     pub fn watch(&self, py: Python<'_>) -> PyResult<Duration> {
         let (service, setup) = (&self.service, &self.service.setup);
         service.start_watchdog(py, false)?;
-        setup.slot.booted();
         let mut leave = Leave::default();
         loop {
             pipe::drain(&setup.wakeup, |_| {})?;

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any
 
+from concurrent.futures import thread as pool
+
 from rgunicorn.errors import RequestTimeout
 
 #: The signal by which the main thread leaves a system call. Nothing else uses it, and one that comes when nobody listens
@@ -22,6 +24,9 @@ INTERRUPT = signal.SIGURG
 #: Where the server's own modules are, but for those that an application uses.
 _PACKAGE = os.path.dirname(os.path.dirname(__file__))
 _OURS = {_PACKAGE, *(os.path.join(_PACKAGE, name) for name in ("workers", "_arbiter", "app"))}
+#: What a thread begins with.
+_THREADS = {threading.__file__, pool.__file__}
+_STARTS = {"_bootstrap", "_bootstrap_inner", "run", "_worker"}
 
 
 def describe(thread: int, is_main: bool, greenlet: Any) -> tuple[str, str]:
@@ -68,7 +73,8 @@ def _stack(frame: FrameType | None) -> str:
 
 
 def _is_ours(code: CodeType) -> bool:
-    return os.path.dirname(code.co_filename) in _OURS
+    path = code.co_filename
+    return os.path.dirname(path) in _OURS or (path in _THREADS and code.co_name in _STARTS)
 
 
 def install(handler: Callable[[int, FrameType | None], None]) -> bool:

@@ -13,8 +13,9 @@ from rgunicorn.workers.base import Worker
 class ReactorWorker(Worker):
     """Serves with the native event loop.
 
-    A subclass may override what a `Worker` has. What Gunicorn's class of its name has besides belongs to a loop in
-    Python that does not exist here: a subclass that overrides any of it, and not `run()` itself, is refused.
+    A subclass may override what a `Worker` has. What Gunicorn's class of its name has besides belongs to a
+    loop in Python that does not exist here: a subclass that overrides any of it, and not `run()` itself, is
+    refused.
     """
 
     #: What such a class is called in messages.

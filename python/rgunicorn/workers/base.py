@@ -47,7 +47,7 @@ class Worker:
     slot: _native.Slot | None = None
     #: Set by the arbiter before the fork: a descriptor that ends when the arbiter does.
     lifeline: int = -1
-    #: Threads of the server are still inside the application when the worker has run: its process does not wait for them.
+    #: Threads of the server are still inside the application when the worker has run: nobody waits for them.
     has_stuck_threads = False
 
     def __init__(

@@ -21,7 +21,10 @@ _LEAST = 0.1
 
 
 class ThreadWorker(ReactorWorker):
-    """Threads take turns at the native event loop: whoever finds a request serves it. The main thread handles signals."""
+    """Threads take turns at the native event loop: whoever finds a request serves it.
+
+    The main thread handles signals.
+    """
 
     KIND = "threaded"
     STEPS = (
@@ -77,7 +80,7 @@ class ThreadWorker(ReactorWorker):
             driver.close()
 
     def _start(self, driver: _native.Threads) -> Callable[[float], bool]:
-        """Starts the threads; what it gives waits for them, for so many seconds, and says whether all have ended."""
+        """Starts the threads. Gives what waits for them so many seconds, and says whether all have ended."""
         if type(self).get_thread_pool is not ThreadWorker.get_thread_pool:
             pool = self.tpool = self.get_thread_pool()
             done = [pool.submit(driver.serve, index) for index in range(self.cfg.threads)]

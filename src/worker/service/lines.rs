@@ -175,8 +175,7 @@ impl Service {
 
     /// Logs what happened in the loop. Requests that no application has seen have a line in the access log too.
     pub fn log_notices(&self, py: Python<'_>) {
-        let notices = self.reactor.lock().take_notices();
-        for notice in notices {
+        for notice in self.reactor.take_notices() {
             self.journal.notice(py, &notice);
             self.log_notice(py, notice);
         }
