@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::access::Pen;
-use super::watch::Watch;
 use super::service::Desk;
+use super::watch::Watch;
 use crate::scoreboard::Lane;
 use crate::wsgi::Bridge;
 

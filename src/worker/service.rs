@@ -119,8 +119,7 @@ impl Service {
     /// What makes requests and responses into objects, if somebody wants any.
     fn objects(&self, py: Python<'_>) -> PyResult<Option<Objects>> {
         let setup = &self.setup;
-        let wanted =
-            setup.hooks.want_objects() || self.access.as_ref().is_some_and(AccessLog::is_python);
+        let wanted = setup.hooks.want_objects() || self.access.as_ref().is_some_and(AccessLog::is_python);
         wanted.then(|| Objects::new(py, setup.cfg.clone_ref(py), &setup.facts.server)).transpose()
     }
 

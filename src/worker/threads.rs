@@ -38,6 +38,7 @@ impl Threads {
             pipe::poke(&poker);
         };
         let crew = Crew::new(Arc::clone(&service.reactor), Box::new(tick));
+        service.start_watchdog(py, false)?;
         // Before there are threads, which say what they do.
         service.setup.slot.booted();
         Ok(Self { service, crew, pokes })
@@ -75,7 +76,6 @@ impl Threads {
     /// Errors: what a signal handler of the worker raised (`SystemExit`).
     pub fn watch(&self, py: Python<'_>) -> PyResult<Duration> {
         let (service, setup) = (&self.service, &self.service.setup);
-        service.start_watchdog(py, false)?;
         let mut leave = Leave::default();
         loop {
             pipe::drain(&setup.wakeup, |_| {})?;

@@ -196,4 +196,3 @@ impl Deadline {
         self.set(self.at() + seconds)
     }
 }
-

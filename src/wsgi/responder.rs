@@ -35,12 +35,7 @@ pub struct Responder {
 impl Responder {
     /// A responder without a response. `server` is the `Server` field of its responses, checked.
     /// `due` is told of the deadlines of its requests, if they have any.
-    pub fn new(
-        py: Python<'_>,
-        server: &[u8],
-        waiting: Waiting,
-        due: Option<Arc<Due>>,
-    ) -> PyResult<Py<Self>> {
+    pub fn new(py: Python<'_>, server: &[u8], waiting: Waiting, due: Option<Arc<Due>>) -> PyResult<Py<Self>> {
         let this = Py::new(py, Self { live: Mutex::default(), waiting, due })?;
         let write = this.bind(py).getattr("write")?.unbind();
         let mut live = this.get().lock();

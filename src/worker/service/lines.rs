@@ -142,12 +142,7 @@ impl Service {
     }
 
     /// Has a logger in Python write the line. Errors: what it raised.
-    fn tell_logger(
-        &self,
-        py: Python<'_>,
-        objects: Option<&Objects>,
-        story: &Story<'_>,
-    ) -> PyResult<()> {
+    fn tell_logger(&self, py: Python<'_>, objects: Option<&Objects>, story: &Story<'_>) -> PyResult<()> {
         let Story { told, took, conclusion, passage, .. } = *story;
         let (Some(objects), Some(request)) = (objects, &told.request) else { return Ok(()) };
         let request = request.bind(py);
