@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,6 +15,9 @@ BIG = b"0123456789abcdef" * (1024 * 1024 // 16)
 CHUNK = b"c" * 1023 + b"\n"
 CHUNKS = 100
 HUGE = b"h" * (20 * 1000 * 1000)
+
+# Seconds.
+SLEEP, SHORT, LONG = 0.01, 0.005, 5.0
 
 HELLO_HEADERS = [("Content-Type", "text/plain"), ("Content-Length", str(len(HELLO)))]
 
@@ -61,6 +65,18 @@ def mixed(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[b
         [("Content-Type", "application/octet-stream"), ("Content-Length", str(len(HUGE)))],
     )
     return [HUGE] if path == "/huge" else _repeat(HUGE[:50_000], len(HUGE) // 50_000)
+
+
+def sleep(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    """Hello after 10 ms, as from a database."""
+    time.sleep(SLEEP)
+    return hello(environ, start_response)
+
+
+def long_or_short(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    """Hello after 5 s (/long), else after 5 ms."""
+    time.sleep(LONG if environ["PATH_INFO"] == "/long" else SHORT)
+    return hello(environ, start_response)
 
 
 def _repeat(chunk: bytes, times: int) -> Iterator[bytes]:

@@ -37,8 +37,9 @@ def main() -> None:
     plan = Plan(options.seconds, options.warmup, options.server_core, options.load_core)
     os.sched_setaffinity(0, {plan.load_core})
     raise_descriptor_limit()
-    servers = [server for server in SERVERS if server.name in options.servers]
     workloads = [workload for workload in WORKLOADS if workload.name in options.workloads]
+    groups = {workload.group for workload in workloads}
+    servers = [each for each in SERVERS if each.name in options.servers and each.group in groups]
     versions = {server.name: server.version() for server in servers}
     present = [server for server in servers if versions[server.name]]
     for name in (name for name, version in versions.items() if not version):
@@ -59,8 +60,9 @@ def _samples(servers: list[Server], workloads: list[Workload], plan: Plan, round
     unable: set[tuple[str, str]] = set()
     for number in range(rounds):
         for workload in workloads:
-            first = number % max(len(servers), 1)
-            for server in servers[first:] + servers[:first]:
+            able = [server for server in servers if server.group == workload.group]
+            first = number % max(len(able), 1)
+            for server in able[first:] + able[:first]:
                 if (server.name, workload.name) in unable:
                     continue
                 sample = measure(server, workload, plan, number)
@@ -72,7 +74,7 @@ def _samples(servers: list[Server], workloads: list[Workload], plan: Plan, round
 
 def _progress(sample: Sample, rounds: int) -> None:
     rate = f"{sample.figures['per_second']:10,.0f} req/s" if sample.ok else "         -"
-    place = f"{sample.round + 1}/{rounds} {sample.workload:13} {sample.server:13}"
+    place = f"{sample.round + 1}/{rounds} {sample.workload:13} {sample.server:18}"
     print(f"{place} {rate}  {sample.note}", file=sys.stderr, flush=True)
 
 

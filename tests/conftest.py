@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Iterator
 
 import pytest
 
+from support.classes import KINDS, Kind
 from support.server import IS_GUNICORN, Server
 
 Serve = Callable[..., Server]
@@ -20,6 +21,20 @@ def serve() -> Iterator[Serve]:
 @pytest.fixture(scope="module")
 def serve_module() -> Iterator[Serve]:
     """Starts servers that the tests of one file share."""
+    yield from _serving()
+
+
+@pytest.fixture(scope="module", params=KINDS, ids=str)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    """Each worker class of the server under test, and of Gunicorn beside it."""
+    found = request.param
+    assert isinstance(found, Kind)
+    return found
+
+
+@pytest.fixture(scope="module")
+def serve_kind(kind: Kind) -> Iterator[Serve]:
+    """Starts servers that the tests of one file and one worker class share."""
     yield from _serving()
 
 
@@ -46,6 +61,19 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     marker = item.get_closest_marker("ours")
     if marker and IS_GUNICORN:
         pytest.skip(f"Gunicorn differs: {marker.args[0]}")
+    kind = item.callspec.params.get("kind") if hasattr(item, "callspec") else None
+    if isinstance(kind, Kind):
+        _skip_what_differs(item, kind)
+
+
+def _skip_what_differs(item: pytest.Item, kind: Kind) -> None:
+    """Skips a test for a worker class that is not here, or that is to behave otherwise."""
+    if kind.missing:
+        pytest.skip(kind.missing)
+    for marker in item.iter_markers("differs"):
+        reason, *names = marker.args
+        if kind.matches(names):
+            pytest.skip(f"{kind} differs: {reason}")
 
 
 @pytest.hookimpl(wrapper=True)

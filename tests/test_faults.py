@@ -15,6 +15,7 @@ import pytest
 from conftest import Serve
 from support import processes
 from support.cases import get, post
+from support.diag import receive_queue
 from support.load import Kept
 from support.processes import stays, wait_for
 from support.server import IS_GUNICORN, Server
@@ -52,6 +53,45 @@ def test_a_killed_worker_takes_only_its_own_connections(serve: Serve) -> None:
     finally:
         for client in clients:
             client.end()
+
+
+@pytest.mark.ours("who dies while it serves has its requests named")
+@pytest.mark.parametrize(
+    ("end", "line"),
+    [
+        ("os.kill(os.getpid(), signal.SIGSEGV)", r"\[WARNING\] Worker \(pid:{pid}\) was sent SIGSEGV!$"),
+        ("os._exit(7)", r"\[ERROR\] Worker \(pid:{pid}\) exited with code 7\.$"),
+    ],
+)
+def test_the_request_that_ended_its_worker_is_named(end: str, line: str, serve: Serve) -> None:
+    source = f"""
+import os, signal
+def app(environ, start_response):
+    {end}
+"""
+    server = serve("app:app", source=source)
+    worker = server.worker()
+    with server.connect() as connection:
+        host, port = connection.socket.getsockname()
+        connection.send(get(target=b"/last?words"))
+        named = r"\[ERROR\] Worker \(pid:{pid}\) was serving GET /last\?words from {host}:{port}, 0\.\ds$"
+        told = server.wait_for_log(line.format(pid=worker)).end()
+        assert server.wait_for_log(named.format(pid=worker, host=host, port=port)).start() > told
+        connection.assert_closed()
+
+
+@pytest.mark.ours("who dies while it serves has its requests named")
+def test_the_request_that_outlasts_graceful_timeout_is_named(serve: Serve) -> None:
+    server = serve("views:app", "--graceful-timeout", "1")
+    worker = server.worker()
+    with server.connect() as connection:
+        connection.send(get(target=b"/sleep?60"))
+        wait_for(lambda: receive_queue(server.address, connection.socket.getsockname()) == 0, "a read")
+        server.stop()
+    lines = [line.split("] ", 3)[-1] for line in server.log().splitlines()]
+    at = lines.index(f"Worker (pid:{worker}) has not left within graceful_timeout and is killed.")
+    assert lines[at + 1] == f"Worker (pid:{worker}) was sent SIGKILL!"
+    assert lines[at + 2].startswith(f"Worker (pid:{worker}) was serving GET /sleep?60 from ")
 
 
 # A stuck application

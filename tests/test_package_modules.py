@@ -25,7 +25,6 @@ ABSENT = {
     "workers.base_async": "the gevent workers do not exist yet",
     "workers.gasgi": "the ASGI worker does not exist yet",
     "workers.ggevent": "the gevent workers do not exist yet",
-    "workers.gtornado": "the tornado worker does not exist yet",
 }
 
 #: Names of modules that both have, and attributes of their classes, that only Gunicorn has.
@@ -96,6 +95,7 @@ ABSENT_NAMES = {
         ("accept", "handle", "handle_request", "is_parent_alive", "run_for_multiple", "run_for_one", "wait"),
         "a step of a loop in Python; a class that overrides it is refused",
     ),
+    "workers.gtornado.TornadoWorker": {"watchdog": "the arbiter's end is seen at once; heartbeat() beats"},
     "workers.workertmp": {
         "PLATFORM": "it is sys.platform",
         "IS_CYGWIN": "there is no file whose owner could matter",
@@ -129,6 +129,7 @@ CLASSES = [
     "sock.UnixSocket",
     "workers.base.Worker",
     "workers.gthread.ThreadWorker",
+    "workers.gtornado.TornadoWorker",
     "workers.sync.SyncWorker",
     "workers.workertmp.WorkerTmp",
 ]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .results import Results
-from .servers import REFERENCE
-from .targets import targets
+from .servers import PLAIN, SERVERS
+from .targets import Target, targets
 from .workloads import WORKLOADS, Workload
 
 
@@ -48,6 +48,21 @@ COLUMNS = {
         Column("share kept", "kept_share", digits=3),
         Column("held", "held"),
     ],
+    "sleep": [
+        _RATE,
+        Column("% of the ideal", "share", 100, 1),
+        Column("threads alone, per s", "alone_per_second"),
+        Column("p50 ms", "p50_us", 1e-3, 2),
+        Column("p99 ms", "p99_us", 1e-3, 2),
+        Column("p99 / ideal", "p99_ratio", digits=2),
+    ],
+    "mixed": [
+        _RATE,
+        Column("p50 ms", "p50_us", 1e-3, 2),
+        Column("p99 ms", "p99_us", 1e-3, 2),
+        Column("longest ms", "max_us", 1e-3, 1),
+        Column("timeouts", "timeouts"),
+    ],
 }
 
 
@@ -55,11 +70,15 @@ def document(results: Results, how: str) -> str:
     """The whole result; `how` says how and where it was measured."""
     names = results.workloads()
     measured = [workload for workload in WORKLOADS if workload.name in names]
-    parts = [how, _versions(results), "### req/s", _summary(results, measured)]
+    parts = [how, _versions(results)]
+    plain = [w.name for w in measured if w.kind == "throughput" and w.group == PLAIN]
+    if plain:
+        parts += ["### req/s", _summary(results, plain)]
     for workload in measured:
         parts += [f"### {workload.title}", _one(results, workload)]
-    if results.versions.get(REFERENCE):
-        parts += ["### Targets", _targets(results)]
+    found = targets(results)
+    if found:
+        parts += ["### Targets", _targets(found)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -71,19 +90,21 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 
 
 def _versions(results: Results) -> str:
-    found = [f"{name} {version}" for name, version in results.versions.items() if version]
+    """The packages of the servers that were asked, each once."""
+    packages = {server.name: server.package for server in SERVERS}
+    found = [f"{packages[name]} {version}" for name, version in results.versions.items() if version]
     missing = [name for name, version in results.versions.items() if not version]
-    text = "Measured: " + ", ".join(found) + "."
+    text = "Measured: " + ", ".join(dict.fromkeys(found)) + "."
     return text + (f" Missing here: {', '.join(missing)}." if missing else "")
 
 
-def _summary(results: Results, measured: list[Workload]) -> str:
-    throughput = [workload.name for workload in measured if workload.kind == "throughput"]
+def _summary(results: Results, names: list[str]) -> str:
+    servers = [server.name for server in SERVERS if server.group == PLAIN and server.name in results.versions]
     rows = [
-        [server, *(_number(results.median(server, name, "per_second")) for name in throughput)]
-        for server in results.versions
+        [server, *(_number(results.median(server, name, "per_second")) for name in names)]
+        for server in servers
     ]
-    return table(["server", *throughput], rows)
+    return table(["server", *names], rows)
 
 
 def _one(results: Results, workload: Workload) -> str:
@@ -93,7 +114,7 @@ def _one(results: Results, workload: Workload) -> str:
         cells = [_cell(results, server, workload.name, column) for column in columns]
         ratio = _number(results.advantage(server, workload.name), digits=2)
         rows.append([server, *cells, ratio, results.note(server, workload.name)])
-    head = ["server", *(column.title for column in columns), f"{REFERENCE} is x", "note"]
+    head = ["server", *(column.title for column in columns), f"{workload.reference} is x", "note"]
     return table(head, rows)
 
 
@@ -106,9 +127,6 @@ def _number(value: float | None, digits: int = 0) -> str:
     return "-" if value is None else f"{value:,.{digits}f}"
 
 
-def _targets(results: Results) -> str:
-    rows = [
-        [target.text, target.wanted, target.reached, "yes" if target.met else "no"]
-        for target in targets(results)
-    ]
+def _targets(found: list[Target]) -> str:
+    rows = [[target.text, target.wanted, target.reached, "yes" if target.met else "no"] for target in found]
     return table(["target", "wanted", "reached", "met"], rows)

@@ -8,9 +8,12 @@ import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from apps import SLEEP
+
 from .answer import WrongAnswer, check
 from .idle import COUNT, NotHeld, idle_connections, still_open
 from .load import Counts, LoadFailed, run_wrk
+from .long import long_requests, threads_alone
 from .process import TICK_US, Running, ServerFailed, running
 from .servers import Server
 from .slow import UNANSWERED, slow_clients
@@ -51,14 +54,12 @@ def measure(server: Server, workload: Workload, plan: Plan, number: int) -> Samp
     """Measure once; a server that cannot do the workload gives a sample with a note."""
     if workload.access_log and server.logging is None:
         return Sample(server.name, workload.name, number, note="has no access log")
-    method = {"throughput": _throughput, "slow": _slow, "idle": _idle}[workload.kind]
-    many = workload.kind == "idle"
     try:
-        with tempfile.TemporaryDirectory(prefix="bench-") as name:
-            directory, core = Path(name), plan.server_core
-            log = workload.access_log
-            with running(server, workload.app, core, directory, log, many) as it:
-                figures, note = method(it, workload, plan)
+        with (
+            tempfile.TemporaryDirectory(prefix="bench-") as name,
+            running(server, workload, plan.server_core, Path(name)) as it,
+        ):
+            figures, note = METHODS[workload.kind](it, workload, plan)
     except (ServerFailed, WrongAnswer, NotHeld, LoadFailed, OSError) as error:
         return Sample(server.name, workload.name, number, note=str(error))
     return Sample(server.name, workload.name, number, figures, note)
@@ -133,6 +134,42 @@ def _idle(it: Running, workload: Workload, plan: Plan) -> tuple[dict[str, float]
         "held": held,
     }
     return figures, "" if held == COUNT else f"only {held} of {COUNT} held"
+
+
+def _sleep(it: Running, workload: Workload, plan: Plan) -> tuple[dict[str, float], str]:
+    """Beside what so many threads can reach, and beside what they reach here without any server."""
+    check(it.port, workload.load, workload.body)
+    run_wrk(workload.load, it.port, plan.warmup, plan.load_core)
+    most = threads_alone(workload.threads, plan.warmup, plan.server_core)
+    counts = run_wrk(workload.load, it.port, plan.seconds, plan.load_core)
+    _assert_counts(counts, workload)
+    ideal = workload.threads / SLEEP
+    figures = {
+        "per_second": counts.per_second,
+        "share": counts.per_second / ideal,
+        "alone_per_second": most,
+        "p50_us": counts.p50_us,
+        "p99_us": counts.p99_us,
+        "p99_ratio": counts.p99_us / 1e6 / (workload.load.connections / ideal),
+    }
+    return figures, f"{counts.errors} errors" if counts.errors else ""
+
+
+def _mixed(it: Running, workload: Workload, plan: Plan) -> tuple[dict[str, float], str]:
+    check(it.port, workload.load, workload.body)
+    with long_requests(it.port) as long:
+        time.sleep(SETTLE_SECONDS)
+        counts = run_wrk(workload.load, it.port, plan.seconds, plan.load_core)
+        failed = long.failed
+    figures = {"per_second": counts.per_second, "timeouts": counts.timeout}
+    if not counts.requests:
+        return figures, "no short request was answered"
+    _assert_counts(counts, workload)
+    figures |= {"p50_us": counts.p50_us, "p99_us": counts.p99_us, "max_us": counts.max_us}
+    return figures, f"{failed} long requests failed" if failed else ""
+
+
+METHODS = {"throughput": _throughput, "slow": _slow, "idle": _idle, "sleep": _sleep, "mixed": _mixed}
 
 
 def _assert_counts(counts: Counts, workload: Workload) -> None:

@@ -17,6 +17,8 @@ from .servers import BENCHES, Server
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from .workloads import Workload
+
 TICK_US = 1_000_000 / os.sysconf("SC_CLK_TCK")
 START_SECONDS = 15.0
 STOP_SECONDS = 3.0
@@ -69,15 +71,14 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(
-    server: Server, app: str, core: int, directory: Path, access_log: bool, many: bool = False
-) -> Iterator[Running]:
+def running(server: Server, workload: Workload, core: int, directory: Path) -> Iterator[Running]:
     """Start `server` on `core` and wait until it accepts; end all its processes on the way out."""
     port = _free_port()
-    output, log = directory / "output", directory / "access.log" if access_log else None
+    output, log = directory / "output", directory / "access.log" if workload.access_log else None
     # setpriv: the server also ends if this process is killed and has no chance to end it.
     pinned = ["setpriv", "--pdeathsig", "TERM", "taskset", "-c", str(core)]
-    argv = [*pinned, *server.argv(port, app, log, many)]
+    many = workload.kind == "idle"
+    argv = [*pinned, *server.argv(port, workload.app, log, many, workload.threads)]
     environment = {**os.environ, "PYTHONPATH": str(BENCHES)}
     with output.open("wb") as sink:
         process = subprocess.Popen(

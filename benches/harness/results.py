@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from .measure import Sample
-from .servers import REFERENCE
+from .workloads import named
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class Results:
 
     def advantage(self, server: str, workload: str, figure: str = "per_second") -> float | None:
         """rgunicorn's figure over `server`'s: the median of the rounds' own ratios."""
-        own = {s.round: s.figures[figure] for s in self._of(REFERENCE, workload) if s.ok}
+        reference = named(workload).reference
+        own = {s.round: s.figures[figure] for s in self._of(reference, workload) if s.ok}
         ratios = [
             own[sample.round] / sample.figures[figure]
             for sample in self._of(server, workload)

@@ -8,11 +8,21 @@ from typing import Literal
 import apps
 
 from .load import Load
+from .servers import PLAIN, members
+
+Kind = Literal["throughput", "slow", "idle", "sleep", "mixed"]
+
+
+# Twice as many as threads, so that none of these waits for a client.
+SLEEP_CONNECTIONS = 8
 
 
 @dataclass(frozen=True)
 class Workload:
-    """One workload. `throughput`: wrk alone; `slow` and `idle` bring clients of their own."""
+    """One workload. `throughput`: wrk alone; the other kinds are told apart in `measure.py`.
+
+    `group` names the servers that do it, `threads` how many of theirs run the application.
+    """
 
     name: str
     title: str
@@ -20,7 +30,14 @@ class Workload:
     body: bytes = apps.HELLO
     load: Load = field(default_factory=Load)
     access_log: bool = False
-    kind: Literal["throughput", "slow", "idle"] = "throughput"
+    kind: Kind = "throughput"
+    group: str = PLAIN
+    threads: int = 1
+
+    @property
+    def reference(self) -> str:
+        """The server that the others of its group are compared with."""
+        return members(self.group)[0]
 
 
 WORKLOADS = [
@@ -50,4 +67,31 @@ WORKLOADS = [
         kind="slow",
     ),
     Workload("idle-10k", "hello beside 10,000 idle kept-alive connections", kind="idle"),
+    Workload("gthread", "hello from 4 threads", group="threads", threads=4),
+    Workload(
+        "sleep",
+        "an application that sleeps for 10 ms, on 4 threads, 8 connections",
+        "apps:sleep",
+        load=Load(connections=SLEEP_CONNECTIONS),
+        kind="sleep",
+        group="threads",
+        threads=4,
+    ),
+    Workload(
+        "mixed",
+        "4 connections that ask for 5 ms beside two requests of 5 s, on 3 threads",
+        "apps:long_or_short",
+        load=Load(connections=4, path="/short"),
+        kind="mixed",
+        group="threads",
+        threads=3,
+    ),
+    Workload("gevent", "hello from greenlets of gevent", group="gevent"),
+    Workload("eventlet", "hello from greenlets of eventlet", group="eventlet"),
+    Workload("tornado", "hello from tornado", group="tornado"),
 ]
+
+
+def named(name: str) -> Workload:
+    """The workload of that name."""
+    return next(workload for workload in WORKLOADS if workload.name == name)

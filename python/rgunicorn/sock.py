@@ -184,7 +184,7 @@ def create_sockets(conf: Config, log: Logger, fds: Sequence[int] | None = None) 
     """
     inherited = [*(fds or ()), *(address for address in conf.address if isinstance(address, int))]
     if inherited:
-        return [_inherited(conf, log, fd) for fd in inherited]
+        return [inherit(conf, log, fd) for fd in inherited]
     return open_listeners(conf, log, conf.address)
 
 
@@ -193,7 +193,7 @@ def open_listeners(conf: Config, log: Logger, addresses: Iterable[util.Address])
     listeners: list[BaseSocket] = []
     try:
         for address in addresses:
-            listeners.append(_listen(conf, log, address))
+            listeners.append(_listen_patiently(conf, log, address))
     except BaseException:
         close_sockets(listeners)
         raise
@@ -210,11 +210,18 @@ def close_sockets(listeners: Iterable[BaseSocket], unlink: bool = True) -> None:
             listener.close()
 
 
-def _listen(conf: Config, log: Logger, address: Any) -> BaseSocket:
-    kind = _kind(address)
+def listen(conf: Config, log: Logger, address: Any) -> BaseSocket:
+    """Listens on one address, at once or not at all.
+
+    Raises OSError; RuntimeError where the path of a Unix socket is taken by something else.
+    """
+    return _kind(address)(address, conf, log)
+
+
+def _listen_patiently(conf: Config, log: Logger, address: Any) -> BaseSocket:
     for attempt in range(ATTEMPTS):
         try:
-            return kind(address, conf, log)
+            return listen(conf, log, address)
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 log.error("Connection in use: %s", str(address))
@@ -228,8 +235,8 @@ def _listen(conf: Config, log: Logger, address: Any) -> BaseSocket:
     sys.exit(1)
 
 
-def _inherited(conf: Config, log: Logger, fd: int) -> BaseSocket:
-    """The listener of a descriptor that this process was started with. It keeps its number."""
+def inherit(conf: Config, log: Logger, fd: int) -> BaseSocket:
+    """The listener of a descriptor that is bound already. It keeps its number. Raises RuntimeError."""
     try:
         with socket.socket(fileno=fd) as sock:
             address = sock.getsockname()

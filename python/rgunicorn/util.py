@@ -40,7 +40,6 @@ MISSING_WORKER_CLASSES = (
     "gevent",
     "gevent_pywsgi",
     "gevent_wsgi",
-    "tornado",
 )
 
 DEFAULT_PORT = "8000"

@@ -52,8 +52,6 @@ pub enum Action {
         pid: i32,
         /// Its place on the scoreboard.
         slot: usize,
-        /// How long its current request has taken; `None` if it has merely been silent.
-        busy: Option<Duration>,
     },
     /// A worker has ended and been collected: forget it, call `child_exit`.
     Reaped {
@@ -61,8 +59,10 @@ pub enum Action {
         pid: i32,
         /// Its place on the scoreboard.
         slot: usize,
-        /// Why the request is over that it was serving, if it was.
+        /// Why the requests are over that it was serving, if it was.
         why: Reason,
+        /// The log has to name these requests.
+        unexpected: bool,
     },
     /// Write to the error log.
     Log(Line),
@@ -179,7 +179,7 @@ impl Plan {
             Course::Stop(stop) => stop.settle(&mut self.children, now),
             Course::Serve => {
                 let mut actions = self.abort_late(limits, now);
-                actions.extend(self.kill_stuck(limits, now));
+                actions.extend(self.kill_overdue(limits, now));
                 actions.extend(self.finish_reload(limits, now));
                 actions.extend(self.release_replaced(limits, now));
                 if self.missing(limits) > 0 && now >= self.backoff.until() {
@@ -242,8 +242,7 @@ impl Plan {
                 Some(aborted) if now >= aborted + ABORT_GRACE => actions.push(kill(child)),
                 None if late_at(child, timeout).is_some_and(|moment| now >= moment) => {
                     child.aborted = Some(now);
-                    let busy = child.busy_since().map(|since| now.saturating_sub(since));
-                    actions.push(Action::Abort { pid: child.pid, slot: child.slot, busy });
+                    actions.push(Action::Abort { pid: child.pid, slot: child.slot });
                 }
                 _ => {}
             }
@@ -251,12 +250,12 @@ impl Plan {
         actions
     }
 
-    /// Workers that were told to leave, have no request to finish, and are still there after
+    /// Workers that were told to leave, have no request whose end can be waited for, and are still there after
     /// `graceful_timeout`: SIGKILL.
-    fn kill_stuck(&mut self, limits: &Limits, now: Time) -> Vec<Action> {
-        let stuck = |child: &&mut Child| stuck_at(child, limits).is_some_and(|moment| now >= moment);
+    fn kill_overdue(&mut self, limits: &Limits, now: Time) -> Vec<Action> {
+        let overdue_now = |child: &&mut Child| overdue_at(child, limits).is_some_and(|moment| now >= moment);
         let end = |child: &mut Child| [overdue(child.pid), kill(child)];
-        self.children.iter_mut().filter(stuck).flat_map(end).collect()
+        self.children.iter_mut().filter(overdue_now).flat_map(end).collect()
     }
 
     /// Once every worker of a new generation has booted the others may go. Those of an older one that have
@@ -330,10 +329,12 @@ fn late_at(child: &Child, timeout: Duration) -> Option<Time> {
     child.watched_since().map(|since| since + timeout + grace)
 }
 
-/// When a leaving worker counts as stuck. One with a request has until its `timeout`.
-fn stuck_at(child: &Child, limits: &Limits) -> Option<Time> {
-    let idle = child.busy_since().is_none() && !child.killed;
-    child.leaving.filter(|_| idle).map(|leaving| leaving + limits.graceful_timeout)
+/// When a leaving worker has had time enough. One with a request has until its `timeout`, unless it has given the
+/// request up.
+fn overdue_at(child: &Child, limits: &Limits) -> Option<Time> {
+    let finishes = child.busy_since().is_some() && !child.seen.stuck;
+    let waited_for = !finishes && !child.killed;
+    child.leaving.filter(|_| waited_for).map(|leaving| leaving + limits.graceful_timeout)
 }
 
 fn child_deadline(child: &Child, limits: &Limits) -> Option<Time> {
@@ -344,7 +345,7 @@ fn child_deadline(child: &Child, limits: &Limits) -> Option<Time> {
         Some(aborted) => Some(aborted + ABORT_GRACE),
         None => late_at(child, timeout),
     });
-    late.into_iter().chain(stuck_at(child, limits)).chain(child.settles_at()).min()
+    late.into_iter().chain(overdue_at(child, limits)).chain(child.settles_at()).min()
 }
 
 /// Gunicorn's line for a signal, with its name for SIGCHLD.

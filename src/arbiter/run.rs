@@ -4,7 +4,6 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
 use std::sync::Arc;
-use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
@@ -14,10 +13,11 @@ use pyo3::prelude::*;
 
 use super::children::Time;
 use super::host::Host;
-use super::line::{Level, Line};
+use super::line::Line;
 use super::plan::{Action, Limits, Plan};
+use super::requests;
 use crate::log::Reason;
-use crate::scoreboard::{Board, Slot};
+use crate::scoreboard::{Board, Running, Slot};
 use crate::sys::fork::{self, Side};
 use crate::sys::signals::{self, SignalPipe};
 use crate::sys::{clock, pipe};
@@ -213,14 +213,16 @@ impl<'a, 'py> Run<'a, 'py> {
                 send(pid, signal);
                 Ok(())
             }
-            Action::Abort { pid, slot, busy } => {
+            Action::Abort { pid, slot } => {
                 self.board.mark_late(slot);
-                let logged = self.host.log(&self.late(pid, slot, busy));
+                let logged = self.log_all(requests::late(pid, &self.board.running(slot), now()));
                 send(pid, Signal::SIGABRT);
                 logged.and(self.host.abort_worker(pid))
             }
-            Action::Reaped { pid, slot, why } => {
-                let logged = self.log_what_is_left(pid, slot, why);
+            Action::Reaped { pid, slot, why, unexpected } => {
+                let running = self.board.running(slot);
+                let lost = if unexpected { requests::lost(pid, &running, now()) } else { Vec::new() };
+                let logged = self.log_all(lost).and(self.log_what_is_left(pid, slot, &running, why));
                 self.board.release(slot);
                 self.host.remove_worker(pid).and(logged)
             }
@@ -242,30 +244,18 @@ impl<'a, 'py> Run<'a, 'py> {
 
     /// Writes the lines of the access log that a worker has not written: of requests that it has served, of responses
     /// that it was sending, and of the requests that it was serving when it ended.
-    fn log_what_is_left(&self, pid: i32, slot: usize, why: Reason) -> PyResult<()> {
+    fn log_what_is_left(&self, pid: i32, slot: usize, running: &[Running], why: Reason) -> PyResult<()> {
         for lines in self.board.unwritten(slot).iter().filter(|lines| !lines.is_empty()) {
             self.host.write_access_lines(lines)?;
         }
-        for cut in self.board.running(slot).iter().filter(|request| !request.logged) {
-            let took = now().saturating_sub(Time::from_nanos(cut.since));
-            self.host.log_cut_request(pid, &cut.request, took, why)?;
+        for cut in running.iter().filter(|request| !request.logged) {
+            self.host.log_cut_request(pid, &cut.request, requests::taken(cut, now()), why)?;
         }
         Ok(())
     }
 
-    /// Gunicorn's line for a late worker, and what it was doing.
-    fn late(&self, pid: i32, slot: usize, busy: Option<Duration>) -> Line {
-        let Some(busy) = busy else {
-            return Line::new(Level::Critical, "WORKER TIMEOUT (pid:%s)", [pid.into()]);
-        };
-        let request =
-            self.board.running(slot).first().map(|first| first.request.to_string()).unwrap_or_default();
-        let seconds = format!("{:.1}", busy.as_secs_f64());
-        Line::new(
-            Level::Critical,
-            "WORKER TIMEOUT (pid:%s) %s, %ss",
-            [pid.into(), request.into(), seconds.into()],
-        )
+    fn log_all(&self, lines: Vec<Line>) -> PyResult<()> {
+        lines.iter().try_for_each(|line| self.host.log(line))
     }
 
     fn spawn(&mut self, py: Python<'py>) -> PyResult<Option<End>> {

@@ -1,5 +1,6 @@
 //! What Python sees of `arbiter` and `scoreboard`.
 
+use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use pyo3::prelude::*;
 
 use crate::arbiter::{self, End};
-use crate::scoreboard;
+use crate::scoreboard::{self, Board};
 use crate::sys::clock;
 
 /// A worker's place on the scoreboard, through which it tells the arbiter how it is doing.
@@ -32,6 +33,14 @@ impl Slot {
 
 #[pymethods]
 impl Slot {
+    /// A place that no arbiter looks at, for a worker that has none.
+    #[staticmethod]
+    fn alone() -> PyResult<Self> {
+        let nobody = File::options().write(true).open("/dev/null")?;
+        let slot = Board::new(1, nobody.into())?.claim().expect("nobody has the only one");
+        Ok(Self { inner: slot, leaving: Arc::default() })
+    }
+
     /// The application is loaded. The worker counts as booted with its first beat.
     fn loaded(&self) {
         self.inner.loaded(clock::monotonic());

@@ -16,7 +16,6 @@ pub(super) const FLUSH_TURN: usize = 1 << 20;
 impl Reactor {
     /// Takes a served request back, and with it what was left to the understudy.
     pub(super) fn finish(&mut self, exchange: Exchange, end: End) {
-        self.now = clock::monotonic();
         let (key, mut connection, request) = self.rejoin(exchange);
         // A request whose body was not read to its end leaves bytes of it on the connection.
         let end = if request.decoder.is_some() && end == End::Keep { End::Close } else { end };
@@ -44,8 +43,10 @@ impl Reactor {
     }
 
     /// Takes an exchange apart. The connection learns what its socket has told meanwhile.
-    pub(super) fn rejoin(&self, exchange: Exchange) -> (usize, Box<Connection>, Box<Request>) {
-        let Exchange { key, mut connection, request, .. } = exchange;
+    pub(super) fn rejoin(&mut self, exchange: Exchange) -> (usize, Box<Connection>, Box<Request>) {
+        let Exchange { key, mut connection, request, taken_at, .. } = exchange;
+        self.now = clock::monotonic();
+        self.watch.give_back(self.now.saturating_sub(taken_at));
         if let Some(Slot::Out { readable, hangup }) = self.slots.get(key) {
             connection.readable |= readable;
             connection.hangup |= hangup;

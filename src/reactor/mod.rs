@@ -23,11 +23,12 @@ mod spool;
 #[cfg(test)]
 mod tests;
 mod understudy;
+mod watch;
 
 pub use body::Body;
 pub use client_wait::ClientWait;
 pub use connection::End;
-pub use crew::Crew;
+pub use crew::{Crew, Turn};
 pub use date::DateCache;
 pub use deadlines::Wait;
 pub use exchange::{BodyError, Exchange};

@@ -23,6 +23,7 @@ use crate::reactor::notice::{Closed, Notice};
 use crate::reactor::request::{Pool, Request};
 use crate::reactor::settings::ReactorSettings;
 use crate::reactor::understudy::Understudy;
+use crate::reactor::watch::Watch;
 use crate::sys::clock;
 
 pub(super) enum Slot {
@@ -75,6 +76,7 @@ pub struct Reactor {
     pub(super) accepting: Accepting,
     /// The caller's descriptors that became readable, as bits.
     woken: u64,
+    pub(super) watch: Watch,
     pub(super) notices: Vec<Notice>,
     /// When the events of the last turn were fetched.
     pub(super) polled_at: u64,
@@ -114,6 +116,7 @@ impl Reactor {
             burst: 0,
             accepting: Accepting::Stopped,
             woken: 0,
+            watch: Watch::default(),
             notices: Vec::new(),
             polled_at: clock::monotonic(),
             now: clock::monotonic(),
@@ -165,24 +168,53 @@ impl Reactor {
         self.burst = self.common.settings.accept_burst;
         self.rested();
         self.dispatch(events);
+        self.go_on();
+    }
+
+    /// Goes on with what had its turn, while another thread waits for events.
+    pub(super) fn stir(&mut self) {
+        self.now = clock::monotonic();
+        self.go_on();
+    }
+
+    fn go_on(&mut self) {
         self.readable.extend(self.later.drain(..));
         for key in std::mem::take(&mut self.resume) {
             self.flush(key);
         }
     }
 
-    /// How long the loop may wait: until the next deadline, for at most `most`; `None` = for ever.
-    pub fn timeout(&self, most: Option<Duration>) -> Option<Duration> {
-        if !self.readable.is_empty() || !self.later.is_empty() || !self.resume.is_empty() {
-            return Some(Duration::ZERO);
+    /// Whether something can be done without waiting.
+    pub(super) fn has_work(&self) -> bool {
+        !self.readable.is_empty() || !self.later.is_empty() || !self.resume.is_empty()
+    }
+
+    /// When something must be done if nothing happens before, in nanoseconds of the monotonic clock; 0 = at once.
+    pub(super) fn due(&self) -> Option<u64> {
+        if self.has_work() {
+            return Some(0);
         }
         let resume = match self.accepting {
             Accepting::Exhausted(until) => Some(until),
             _ => None,
         };
-        let due = self.deadlines.next_due().into_iter().chain(resume).min();
-        let due = due.map(|due| Duration::from_nanos(due.saturating_sub(self.now)));
-        due.into_iter().chain(most).min()
+        self.deadlines.next_due().into_iter().chain(resume).min()
+    }
+
+    /// A thread waits for events from now on: how long it may, at most `most`; `None` = for ever.
+    pub(super) fn begin_wait(&mut self, most: Option<Duration>) -> Option<Duration> {
+        let now = clock::monotonic();
+        let until = self.watch.begin(now, self.due());
+        let left = until.map(|until| Duration::from_nanos(until.saturating_sub(now)));
+        left.into_iter().chain(most).min()
+    }
+
+    /// Whether the thread that waits must be woken.
+    pub(super) fn must_wake(&mut self) -> bool {
+        self.watch.is_kept() && {
+            let due = self.due();
+            self.watch.must_wake(due)
+        }
     }
 
     fn dispatch(&mut self, events: &Events) {
@@ -233,7 +265,13 @@ impl Reactor {
     /// The next complete request, from the connections that became readable, then from newly accepted ones. `None`
     /// when [`crate::reactor::SharedReactor::poll`] must be called again; everything that had come by then has been read, so the waits that
     /// were due are over.
-    pub fn next_exchange(&mut self) -> Option<Exchange> {
+    pub(super) fn next_exchange(&mut self) -> Option<Exchange> {
+        let exchange = self.find_exchange()?;
+        self.watch.take();
+        Some(exchange)
+    }
+
+    fn find_exchange(&mut self) -> Option<Exchange> {
         while let Some(key) = self.readable.pop_front() {
             if let Some(exchange) = self.read(key) {
                 return Some(exchange);
@@ -279,6 +317,7 @@ impl Reactor {
     }
 
     fn hand_out(&mut self, key: usize, connection: Box<Connection>, request: Box<Request>) -> Exchange {
+        // A thread has it until it comes back.
         self.deadlines.clear(key);
         let common = self.common.clone();
         let (came_at, taken_at) = (self.polled_at, self.now);

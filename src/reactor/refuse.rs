@@ -8,7 +8,6 @@ use crate::reactor::finish::unfinished;
 use crate::reactor::notice::{Delivery, Notice};
 use crate::reactor::reactor::{Reactor, Slot};
 use crate::reactor::request::Request;
-use crate::sys::clock;
 
 impl Reactor {
     /// The client gets an error page, and the log a notice.
@@ -27,7 +26,6 @@ impl Reactor {
 
     /// Takes a request back that the application did not answer, and sends the server's page.
     pub(super) fn finish_refused(&mut self, exchange: Exchange, refusal: &Refusal) {
-        self.now = clock::monotonic();
         let (key, connection, request) = self.rejoin(exchange);
         let is_head = request.is_head();
         self.pool.give(request);

@@ -5,7 +5,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mio::{Events, Poll, Registry, Waker};
@@ -28,7 +28,8 @@ pub struct SharedReactor {
     state: Mutex<Reactor>,
     /// Held by whoever waits. Taken before the state's lock, never while that is held.
     poller: Mutex<Poller>,
-    /// The state's way to the poller's epoll instance.
+    /// For the threads that wait to be called, together with the state's lock.
+    pub(super) calls: Condvar,
     registry: Registry,
     waker: Waker,
 }
@@ -65,6 +66,7 @@ impl SharedReactor {
         Ok(Arc::new(Self {
             state: Mutex::new(state),
             poller: Mutex::new(Poller { poll, events: Events::with_capacity(EVENTS) }),
+            calls: Condvar::new(),
             registry,
             waker,
         }))
@@ -80,30 +82,66 @@ impl SharedReactor {
     /// another thread waits: the caller must have let go of the interpreter.
     pub fn poll(&self, most: Option<Duration>) -> io::Result<Rest> {
         let mut poller = self.poller.lock().unwrap_or_else(PoisonError::into_inner);
-        let timeout = self.lock().timeout(most);
-        let rest = poller.wait(timeout)?;
-        self.lock().take_in(&poller.events);
+        let timeout = self.lock().begin_wait(most);
+        let rest = poller.wait(timeout);
+        let mut state = self.lock();
+        state.watch.end();
+        let rest = rest?;
+        state.take_in(&poller.events);
         Ok(rest)
     }
 
     /// The next complete request. `None` when [`SharedReactor::poll`] must be called again.
     pub fn next_exchange(&self) -> Option<Exchange> {
-        self.lock().next_exchange()
+        let mut state = self.lock();
+        let exchange = state.next_exchange();
+        if exchange.is_some() {
+            self.leave_behind(state);
+        }
+        exchange
+    }
+
+    /// This thread is busy for now: whoever waits must know what there is to do.
+    fn leave_behind(&self, mut state: MutexGuard<'_, Reactor>) {
+        let wakes = state.must_wake();
+        let calls = state.watch.is_slow() && state.watch.call();
+        drop(state);
+        if wakes {
+            self.wake();
+        }
+        if calls {
+            self.calls.notify_one();
+        }
     }
 
     /// Takes a served request back.
     pub fn finish(&self, mut exchange: Exchange, end: End) {
         // Outside of the lock, because it may set free what belongs to Python.
         let end = if exchange.reclaim().is_err() { End::Cut } else { end };
-        self.lock().finish(exchange, end);
+        let mut state = self.lock();
+        state.finish(exchange, end);
+        self.settle(state);
     }
 
     /// Takes a request back that the application did not answer: the client gets the server's page. Nothing of a
     /// response may have been sent. The caller logs it.
     pub fn finish_refused(&self, mut exchange: Exchange, refusal: &Refusal) {
         match exchange.reclaim() {
-            Ok(()) => self.lock().finish_refused(exchange, refusal),
+            Ok(()) => {
+                let mut state = self.lock();
+                state.finish_refused(exchange, refusal);
+                self.settle(state);
+            }
             Err(_) => self.finish(exchange, End::Cut),
+        }
+    }
+
+    /// Whoever waits may have to know of a deadline, or of something that can be done at once.
+    fn settle(&self, mut state: MutexGuard<'_, Reactor>) {
+        let wakes = state.must_wake();
+        drop(state);
+        if wakes {
+            self.wake();
         }
     }
 

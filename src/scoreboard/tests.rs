@@ -229,3 +229,34 @@ fn lines_of_a_killed_worker_are_left_on_the_board() {
     let again = board.claim().expect("a place");
     assert_eq!((again.index(), board.unwritten(again.index())), (first.index(), [const { Vec::new() }; 2]));
 }
+
+#[test]
+fn places_that_nobody_uses_cost_no_memory() {
+    const WORKERS: usize = 200;
+    const PAGE: usize = 4096;
+    let (board, _reader) = board(WORKERS);
+    for _ in 0..2 {
+        for index in 0..WORKERS {
+            let lane = board.claim().unwrap().lane(0).unwrap();
+            lane.begin(b"GET", b"/", None, 1);
+            assert_eq!(since(&board, index), [1]);
+        }
+        // A slot is much smaller than a page; the two areas for lines have the beginning of each written.
+        let used = resident(board.lane(0, 0).as_ptr() as usize);
+        assert!(used <= WORKERS * 3 * PAGE, "{used}");
+        (0..WORKERS).for_each(|index| board.release(index));
+    }
+}
+
+/// Bytes in memory of the mapping with this address.
+fn resident(address: usize) -> usize {
+    let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+    let mut lines = maps.lines().skip_while(|line| {
+        let range = line.split_once(' ').and_then(|(range, _)| range.split_once('-'));
+        let parse = |text| usize::from_str_radix(text, 16).ok();
+        let range = range.and_then(|(start, end)| Some(parse(start)?..parse(end)?));
+        range.is_none_or(|range| !range.contains(&address))
+    });
+    let line = lines.find_map(|line| line.strip_prefix("Rss:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+}

@@ -1,6 +1,7 @@
 //! Making child processes the way CPython wants it done, and collecting those that ended.
 
 use std::io;
+use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 #[cfg(feature = "python")]
@@ -11,8 +12,9 @@ static HAS_FORKED: AtomicBool = AtomicBool::new(false);
 static IS_CHILD: AtomicBool = AtomicBool::new(false);
 
 /// From now on, whatever forks, [`has_forked`] is true in the parent and [`is_forked_child`] in the child. To be called
-/// once a process.
+/// by each server of a process: one that was forked may have a server of its own.
 pub fn watch() {
+    static REGISTERED: Once = Once::new();
     extern "C" fn in_parent() {
         HAS_FORKED.store(true, Ordering::Relaxed);
     }
@@ -20,7 +22,10 @@ pub fn watch() {
         IS_CHILD.store(true, Ordering::Relaxed);
     }
     // SAFETY: both only store to a static, which is allowed around any fork.
-    unsafe { libc::pthread_atfork(None, Some(in_parent), Some(in_child)) };
+    REGISTERED.call_once(|| unsafe {
+        libc::pthread_atfork(None, Some(in_parent), Some(in_child));
+    });
+    IS_CHILD.store(false, Ordering::Relaxed);
 }
 
 /// Whether the application has forked: its children may hold descriptors of this process.

@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use super::leave::Leave;
 use super::service::{Service, Timeout};
 use super::setup::Setup;
-use crate::reactor::Crew;
+use crate::reactor::{Crew, Turn};
 use crate::sys::{clock, pipe};
 
 /// The place of the arbiter's pipe among what the main thread waits for.
@@ -37,7 +37,8 @@ impl Threads {
             slot.watch(clock::monotonic());
             pipe::poke(&poker);
         };
-        let crew = Crew::new(Arc::clone(&service.reactor), Box::new(tick));
+        let _ = tick;
+        let crew = Crew::new(Arc::clone(&service.reactor));
         service.start_watchdog(py, false)?;
         // Before there are threads, which say what they do.
         service.setup.slot.booted();
@@ -49,24 +50,25 @@ impl Threads {
         let Self { service, crew, .. } = self;
         let mut hand = service.hand(py, index)?;
         loop {
-            while let Some(exchange) = service.reactor.next_exchange() {
-                let began = crew.took();
-                // Only signal handlers of the main thread could mean the worker.
-                let _ = service.serve(py, &mut hand, exchange);
-                crew.ended(began);
-            }
-            service.log_notices(py);
             let unwritten = service.write_logs(py);
-            let goes_on = py.detach(|| {
-                let goes_on = crew.rest(unwritten)?;
+            let turn = py.detach(|| {
+                let turn = crew.rest(unwritten);
                 // A thread of the application that never lets go of the interpreter makes the worker late.
                 service.setup.slot.watch(clock::monotonic());
-                Ok::<_, std::io::Error>(goes_on)
+                turn
             })?;
             service.show_quiet();
-            if !goes_on {
-                return Ok(());
+            let mut next = match turn {
+                Turn::Serve(exchange) => Some(exchange),
+                Turn::Look => None,
+                Turn::Stop => return Ok(()),
+            };
+            while let Some(exchange) = next {
+                // Only signal handlers of the main thread could mean the worker.
+                let _ = service.serve(py, &mut hand, exchange);
+                next = service.reactor.next_exchange();
             }
+            service.log_notices(py);
         }
     }
 

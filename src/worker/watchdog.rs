@@ -24,6 +24,8 @@ pub struct Watchdog {
     watches: Mutex<Vec<Arc<Watch>>>,
     /// The thread that runs signal handlers, if ours is installed.
     main: OnceLock<u64>,
+    /// That thread could not be interrupted when it was to be.
+    again: AtomicBool,
     host: OnceLock<Host>,
     /// A greenlet has not heard that its request is overdue.
     throws: AtomicBool,
@@ -47,6 +49,7 @@ impl Watchdog {
             alarm: Alarm::new(limit),
             watches: Mutex::default(),
             main: OnceLock::new(),
+            again: AtomicBool::new(false),
             host: OnceLock::new(),
             throws: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
@@ -90,8 +93,16 @@ impl Watchdog {
     /// Has the main thread, which must be this one, leave system calls for a request that is overdue.
     pub fn install_handler(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
         let watchdog = Arc::clone(self);
+        let module = py.import("rgunicorn.workers._overdue")?;
+        let is_elsewhere = module.getattr("is_in_handler")?.unbind();
         let handler = move |arguments: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
             let py = arguments.py();
+            // What comes out of the handler of another signal would leave its work undone.
+            if is_elsewhere.call1(py, (arguments.get_item(1)?,))?.is_truthy(py)? {
+                watchdog.again.store(true, Ordering::Relaxed);
+                watchdog.alarm.ring();
+                return Ok(());
+            }
             let greenlet = watchdog.current(py)?;
             let greenlet = greenlet.as_ref().map(|greenlet| greenlet.bind(py));
             let watches = watchdog.watches().clone();
@@ -99,7 +110,6 @@ impl Watchdog {
             if meant { Err(RequestTimeout::new_err(())) } else { Ok(()) }
         };
         let handler = PyCFunction::new_closure(py, Some(c"interrupt"), None, handler)?;
-        let module = py.import("rgunicorn.workers._overdue")?;
         if module.call_method1("install", (handler,))?.is_truthy()? {
             let _ = self.main.set(ffi::thread(py));
         }
@@ -141,11 +151,24 @@ impl Watchdog {
             if self.stopping.load(Ordering::Relaxed) {
                 return;
             }
+            if self.again.swap(false, Ordering::Relaxed) {
+                self.interrupt_again();
+            }
             let watches = self.watches().clone();
             for report in watches.iter().filter_map(|watch| service.see_to(watch)) {
                 // The clerk outlives the watchdog.
                 let _ = reports.send(report);
             }
+        }
+    }
+
+    /// The main thread was in the handler of another signal.
+    fn interrupt_again(&self) {
+        const SOON: Duration = Duration::from_millis(5);
+        thread::sleep(SOON);
+        if let Some(&main) = self.main.get() {
+            // Fails only for a thread that does not exist.
+            let _ = signals::interrupt(main);
         }
     }
 

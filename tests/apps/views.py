@@ -77,8 +77,8 @@ def start_never(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
 
 
 def start_twice(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
-    start_response("200 OK", PLAIN)
-    start_response("200 OK", PLAIN)
+    start_response("200 OK", list(PLAIN))
+    start_response("200 OK", list(PLAIN))
     return [b"body"]
 
 
@@ -93,18 +93,18 @@ def start_again_with_error(environ: WSGIEnvironment, start_response: StartRespon
 
 
 def start_again_too_late(environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
-    start_response("200 OK", PLAIN)
+    start_response("200 OK", list(PLAIN))
     yield b"begun"
     try:
         raise ValueError("after the head")
     except ValueError:
-        start_response("503 Sorry", PLAIN, sys.exc_info())
+        start_response("503 Sorry", list(PLAIN), sys.exc_info())
     yield b"never sent"
 
 
 def start_late(environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
     """A generator: start_response is called with the first item."""
-    start_response("202 Accepted", PLAIN)
+    start_response("202 Accepted", list(PLAIN))
     yield b"late"
 
 
@@ -112,7 +112,7 @@ def start_late(environ: WSGIEnvironment, start_response: StartResponse) -> Itera
 
 
 def written(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
-    write = start_response("200 OK", PLAIN)
+    write = start_response("200 OK", list(PLAIN))
     write(b"one ")
     write(b"")
     write(b"two ")
@@ -120,26 +120,26 @@ def written(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
 
 
 def nothing(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
-    start_response("200 OK", PLAIN)
+    start_response("200 OK", list(PLAIN))
     return []
 
 
 def empty_items(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
-    start_response("200 OK", PLAIN)
+    start_response("200 OK", list(PLAIN))
     return [b"", b"a", b"", b"b", b""]
 
 
 def returns_none(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
-    start_response("200 OK", PLAIN)
+    start_response("200 OK", list(PLAIN))
 
 
 def returns_text(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
-    start_response("200 OK", PLAIN)
+    start_response("200 OK", list(PLAIN))
     return ["text"]
 
 
 def text_after_bytes(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
-    start_response("200 OK", PLAIN)
+    start_response("200 OK", list(PLAIN))
     return [b"bytes", "text"]
 
 
@@ -156,7 +156,7 @@ def sized(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
 
 def unsized(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
     query = parse_qs(environ["QUERY_STRING"])
-    start_response(query.get("status", ["200 OK"])[0], PLAIN)
+    start_response(query.get("status", ["200 OK"])[0], list(PLAIN))
     return Closing(environ, iter([b"some ", b"body"]))
 
 
@@ -169,7 +169,7 @@ def big(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
     if shape == "bytes":
         start_response("200 OK", [*PLAIN, ("Content-Length", str(len(block) * count))])
         return [block * count]
-    write = start_response("200 OK", PLAIN)
+    write = start_response("200 OK", list(PLAIN))
     if shape == "generator":
         return (block for _ in range(count))
     for _ in range(count):
@@ -179,7 +179,7 @@ def big(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
 
 def two_steps(environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
     """The second block comes when the file that the query names exists."""
-    start_response("200 OK", PLAIN)
+    start_response("200 OK", list(PLAIN))
     yield b"first"
     until_exists(Path(environ["QUERY_STRING"]))
     yield b"second"
@@ -221,22 +221,22 @@ def closed(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
 
 
 def close_after_all(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
-    start_response("200 OK", PLAIN)
+    start_response("200 OK", list(PLAIN))
     return Closing(environ, iter([b"a", b"b"]))
 
 
 def close_after_nothing(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
-    start_response("200 OK", PLAIN)
+    start_response("200 OK", list(PLAIN))
     return Closing(environ, iter([]))
 
 
 def close_after_error_at_once(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
-    start_response("200 OK", PLAIN)
+    start_response("200 OK", list(PLAIN))
     return Closing(environ, failing(0))
 
 
 def close_after_error_later(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
-    start_response("200 OK", PLAIN)
+    start_response("200 OK", list(PLAIN))
     return Closing(environ, failing(3))
 
 
@@ -245,13 +245,13 @@ def close_without_start(environ: WSGIEnvironment, start_response: StartResponse)
 
 
 def close_that_fails(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
-    start_response("200 OK", PLAIN)
+    start_response("200 OK", list(PLAIN))
     return Closing(environ, iter([b"a"]), RuntimeError("close failed"))
 
 
 def close_after_flood(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
     """More than any buffer holds: the client leaves before its end."""
-    start_response("200 OK", PLAIN)
+    start_response("200 OK", list(PLAIN))
     return Closing(environ, (b"x" * 1_000_000 for _ in range(2000)))
 
 
@@ -274,7 +274,7 @@ def fails_after_start(environ: WSGIEnvironment, start_response: StartResponse) -
 
 
 def fails_after_head(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
-    start_response("200 OK", PLAIN)
+    start_response("200 OK", list(PLAIN))
     return failing(2)
 
 
@@ -442,3 +442,44 @@ def until(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
     path.with_suffix(".begun").touch()
     until_exists(path)
     return hello(environ, start_response)
+
+
+def echo_input(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
+    """The request's body as it came."""
+    body = environ["wsgi.input"].read()
+    start_response("200 OK", [*PLAIN, ("Content-Length", str(len(body)))])
+    return [body]
+
+
+def no_content(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
+    start_response("204 No Content", [])
+    return []
+
+
+def flags(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
+    """What the environ says of threads and processes."""
+    names = ("wsgi.multithread", "wsgi.multiprocess", "wsgi.run_once")
+    return answer(start_response, {name.removeprefix("wsgi."): environ[name] for name in names})
+
+
+def spin(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
+    """Computes for as many seconds as the query says, without a single wait."""
+    end = time.monotonic() + float(environ["QUERY_STRING"])
+    while time.monotonic() < end:
+        pass
+    return hello(environ, start_response)
+
+
+#: How many requests for `crowd` run now, and how many ever did at once.
+CROWD = Counter[str]()
+
+
+def crowd(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
+    """Busy until `go` exists in the directory that the query names. Tells how many there were at most."""
+    directory = Path(environ["QUERY_STRING"])
+    CROWD["now"] += 1
+    CROWD["most"] = max(CROWD["most"], CROWD["now"])
+    (directory / f"{CROWD['now']}.begun").touch()
+    until_exists(directory / "go")
+    CROWD["now"] -= 1
+    return answer(start_response, CROWD["most"])

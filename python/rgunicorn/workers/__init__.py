@@ -6,4 +6,5 @@ from __future__ import annotations
 SUPPORTED_WORKERS = {
     "sync": "rgunicorn.workers.sync.SyncWorker",
     "gthread": "rgunicorn.workers.gthread.ThreadWorker",
+    "tornado": "rgunicorn.workers.gtornado.TornadoWorker",
 }

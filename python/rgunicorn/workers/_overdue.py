@@ -85,6 +85,17 @@ def install(handler: Callable[[int, FrameType | None], None]) -> bool:
     return True
 
 
+def is_in_handler(frame: FrameType | None) -> bool:
+    """Whether `frame` belongs to the handler of a signal, or to what that calls."""
+    handlers = [signal.getsignal(number) for number in signal.valid_signals()]
+    codes = {getattr(getattr(handler, "__func__", handler), "__code__", None) for handler in handlers}
+    while frame is not None:
+        if frame.f_code in codes:
+            return True
+        frame = frame.f_back
+    return False
+
+
 def uninstall() -> None:
     """Takes the handler away, if this is the main thread."""
     with contextlib.suppress(ValueError):

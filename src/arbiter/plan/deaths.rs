@@ -18,7 +18,9 @@ impl Plan {
             return vec![Action::Log(Line::new(Level::Debug, text, [pid.into(), status.into()]))];
         };
         let mut actions: Vec<_> = obituary(&child, exit).map(Action::Log).into_iter().collect();
-        actions.push(Action::Reaped { pid, slot: child.slot, why: cut_short(&child) });
+        // The requests of one that was late have been named already.
+        let unexpected = exit != Exit::Code(0) && child.aborted.is_none();
+        actions.push(Action::Reaped { pid, slot: child.slot, why: cut_short(&child), unexpected });
         if child.stays() {
             actions.extend(self.mourn(&child, exit, limits, now));
         }
@@ -72,7 +74,7 @@ impl Plan {
     }
 }
 
-/// Why a request was cut short that the worker was serving, if it was.
+/// Why requests were cut short that the worker was serving, if it was.
 fn cut_short(child: &Child) -> Reason {
     if child.aborted.is_some() {
         Reason::Timeout

@@ -107,6 +107,10 @@ impl Scene {
         self.board.get_mut(&(pid as usize)).unwrap().retiring = true;
     }
 
+    fn get_stuck(&mut self, pid: i32) {
+        self.board.get_mut(&(pid as usize)).unwrap().stuck = true;
+    }
+
     fn boot_all(&mut self) {
         let booting = self.board.values_mut().filter(|slot| slot.state == State::Booting);
         booting.for_each(|slot| slot.state = State::Idle);
@@ -297,8 +301,7 @@ fn a_late_worker_is_aborted_then_killed() {
     scene.set(2, State::Busy);
     assert_eq!(scene.deadline(), Some(30.0));
     assert_eq!(scene.pass(29.9), []);
-    let busy = Some(Duration::from_secs(30));
-    assert_eq!(scene.pass(0.1), [Action::Abort { pid: 2, slot: 2, busy }]);
+    assert_eq!(scene.pass(0.1), [Action::Abort { pid: 2, slot: 2 }]);
     assert_eq!(scene.deadline(), Some(1.0));
     assert_eq!(scene.pass(0.5), []);
     assert_eq!(scene.pass(0.5), [Action::Signal(2, SIGKILL)]);
@@ -341,6 +344,74 @@ fn a_leaving_worker_without_a_request_is_killed_after_graceful_timeout() {
     assert_eq!(scene.settle(), [term(1), term(2), Action::KeepReload]);
     assert_eq!(scene.pass(5.0), [Action::Signal(2, SIGKILL)]);
     assert_eq!(scene.pass(20.0), []);
+}
+
+#[test]
+fn a_worker_with_a_stuck_request_gets_graceful_timeout_and_no_more() {
+    let limits = Limits { graceful_timeout: Duration::from_secs(5), timeout: None, ..LIMITS };
+    let mut scene = Scene::serving(limits);
+    scene.set(1, State::Busy);
+    scene.set(2, State::Busy);
+    scene.get_stuck(1);
+    // Nobody has told it to leave.
+    assert_eq!(scene.pass(3600.0), []);
+    scene.signal(SIGHUP);
+    scene.boot_all();
+    assert_eq!(scene.settle(), [term(1), term(2), Action::KeepReload]);
+    assert_eq!(scene.deadline(), Some(5.0));
+    assert_eq!(scene.pass(4.9), []);
+    assert_eq!(scene.pass(0.1), [Action::Signal(1, SIGKILL)]);
+    assert!(scene.said("Worker (pid:1) has not left within graceful_timeout and is killed."));
+    assert_eq!(scene.pass(3600.0), []);
+}
+
+#[test]
+fn a_stuck_worker_that_retires_is_replaced_first_then_told_then_killed() {
+    for state in [State::Busy, State::Beating] {
+        let mut scene = Scene::serving(Limits { workers: 1, timeout: None, ..LIMITS });
+        scene.set(1, state);
+        scene.retire(1);
+        scene.get_stuck(1);
+        assert_eq!(scene.settle(), []);
+        assert_eq!(scene.pids(), [1, 2]);
+        assert_eq!(scene.pass(3600.0), []);
+        scene.boot_all();
+        assert_eq!(scene.settle(), [term(1)]);
+        assert_eq!(scene.pass(29.0), []);
+        assert_eq!(scene.pass(1.0), [Action::Signal(1, SIGKILL)]);
+        scene.exit(1, Exit::Signal(SIGKILL as i32));
+        assert_eq!(scene.pids(), [2]);
+        assert!(scene.said("Worker (pid:1) was sent SIGKILL!"));
+    }
+}
+
+#[test]
+fn a_stuck_worker_is_still_late_after_timeout() {
+    let mut scene = Scene::serving(Limits { workers: 1, ..LIMITS });
+    scene.set(1, State::Busy);
+    scene.retire(1);
+    scene.get_stuck(1);
+    assert_eq!(scene.pass(30.0), [Action::Abort { pid: 1, slot: 1 }]);
+}
+
+#[test]
+fn whose_requests_are_named() {
+    // (late, how it ended, named)
+    let cases = [
+        (false, Exit::Signal(SIGKILL as i32), true),
+        (false, Exit::Code(1), true),
+        (false, Exit::Code(0), false),
+        // When it was late they were.
+        (true, Exit::Signal(SIGKILL as i32), false),
+    ];
+    for (late, exit, named) in cases {
+        let mut scene = Scene::serving(LIMITS);
+        scene.set(1, State::Busy);
+        scene.pass(if late { 30.0 } else { 1.0 });
+        let actions = scene.plan.exited(1, exit, 0, &scene.limits, scene.now);
+        let told = |action: &Action| matches!(action, Action::Reaped { unexpected: true, .. });
+        assert_eq!(actions.iter().any(told), named, "{late} {exit:?}");
+    }
 }
 
 #[test]

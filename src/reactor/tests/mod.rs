@@ -13,6 +13,7 @@ use crate::proto::http1::Rules;
 use crate::sys::clock;
 
 mod connections;
+mod crew;
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -59,6 +60,15 @@ impl Service {
         let client = UnixStream::connect(&self.path).expect("the listener is there");
         client.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
         client
+    }
+
+    /// Waits, without turning the loop.
+    fn until_state(&self, done: impl Fn(&Reactor) -> bool) {
+        let started = Instant::now();
+        while !done(&self.reactor.lock()) {
+            assert!(started.elapsed() < Duration::from_secs(10), "nothing happens");
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Turns the loop until `done` gives something.

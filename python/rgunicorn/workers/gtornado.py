@@ -1,0 +1,302 @@
+"""The tornado worker: tornado's HTTP server on tornado's event loop, for its applications and for WSGI ones.
+
+What reads requests and answers them is tornado: environ, headers, limits and the three loggers are its own.
+What is here is the life around it: signals, the arbiter, `max_requests`, and an end that cuts nobody short.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import os
+import time
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from rgunicorn._arbiter import listening
+from rgunicorn.http.wsgi import overwritten
+from rgunicorn.workers.base import Worker
+
+try:
+    import tornado
+    from tornado.http1connection import HTTP1Connection, HTTP1ServerConnection
+    from tornado.httpserver import HTTPServer
+    from tornado.httputil import (
+        HTTPHeaders,
+        HTTPMessageDelegate,
+        HTTPServerConnectionDelegate,
+        HTTPServerRequest,
+        RequestStartLine,
+        ResponseStartLine,
+    )
+    from tornado.ioloop import IOLoop, PeriodicCallback
+    from tornado.platform.asyncio import BaseAsyncIOLoop
+    from tornado.web import RequestHandler
+    from tornado.websocket import WebSocketHandler
+    from tornado.wsgi import WSGIContainer
+except ImportError as error:
+    raise RuntimeError("You need tornado installed to use this worker.") from error
+
+#: Milliseconds between two signs of life.
+HEARTBEAT = 1000
+#: Seconds that a leaving worker still waits for a connection without a request: one may be on its way, and a
+#: connection that is closed under it is an error at the client's.
+LINGER = 2.0
+#: Seconds between two looks at what still runs, while the worker leaves.
+LOOK = 0.02
+#: Seconds that cancelled tasks may take for their `finally`.
+LAST_STEPS = 0.3
+#: The code of a websocket that ends because its server does (RFC 6455, section 7.4.1).
+GOING_AWAY = 1001
+
+_STOCK_CLEAR = RequestHandler.clear
+_STOCK_SERVER = f"TornadoServer/{tornado.version}"
+#: By which the coroutine of a request is known among the tasks: it goes on when its response is out.
+_EXECUTE = getattr(getattr(RequestHandler, "_execute", None), "__code__", None)
+
+
+class TornadoWorker(Worker):
+    """Serves a `tornado.web.Application`, a `tornado.wsgi.WSGIContainer`, or any WSGI application.
+
+    A WSGI application runs in the event loop, one request at a time, unless it comes in a container that has
+    an `executor`.
+    """
+
+    server: Server
+    ioloop: IOLoop
+    _leaving = False
+
+    @classmethod
+    def setup(cls) -> None:
+        """Called in the arbiter once the class is chosen: tornado's `Server` header names rgunicorn too."""
+        shown = f"{_STOCK_SERVER} ({overwritten('SERVER')})"
+
+        def clear(self: RequestHandler) -> None:
+            _STOCK_CLEAR(self)
+            # An application that has set one of its own, or none, has its reasons.
+            if self._headers.get("Server") == _STOCK_SERVER:
+                self.set_header("Server", shown)
+
+        RequestHandler.clear = clear  # type: ignore[method-assign]
+
+    def init_process(self) -> None:
+        """As every worker. A loop that the arbiter has, by `preload_app`, is not for two processes."""
+        asyncio.set_event_loop(asyncio.new_event_loop())
+        super().init_process()
+
+    def run(self) -> None:
+        """Serves until `alive` is false."""
+        self.ioloop = IOLoop.current()
+        self.server = self._make_server()
+        for listener in self.sockets:
+            self.server.add_socket(listener.sock)
+        self.ioloop.add_handler(self.PIPE[0], self._on_signal, IOLoop.READ)
+        if self.lifeline >= 0:
+            self.ioloop.add_handler(self.lifeline, self._on_orphaned, IOLoop.READ)
+        self.ioloop.add_callback(self.heartbeat)
+        PeriodicCallback(self.heartbeat, HEARTBEAT).start()
+        self.ioloop.start()
+        self._cancel_tasks()
+
+    def heartbeat(self) -> None:
+        """Shows that the loop turns, and sees whether it still should."""
+        self.notify()
+        self._look()
+
+    def handle_request(self) -> None:
+        """Counts a request. At `max_requests` the worker asks for a replacement, and serves on until then."""
+        self.nr += 1
+        if self.nr == self.max_requests and self.alive:
+            self.log.info("Autorestarting worker after current request.")
+            if self.slot is None:
+                self.alive = False
+            else:
+                self.slot.retire()
+
+    def _make_server(self) -> Server:
+        app = self.wsgi
+        if not isinstance(app, (WSGIContainer, HTTPServerConnectionDelegate)):
+            app = _Container(app, self)
+        server = Server(
+            app,
+            no_keep_alive=self.cfg.keepalive <= 0,
+            idle_connection_timeout=self.cfg.keepalive or self.cfg.header_timeout or None,
+            max_body_size=self.cfg.limit_request_body or None,
+        )
+        server.worker = self
+        return server
+
+    def _on_signal(self, fd: Any, events: int) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(self.PIPE[0], 4096)
+        self._look()
+
+    def _on_orphaned(self, fd: Any, events: int) -> None:
+        self.ioloop.remove_handler(self.lifeline)
+        self.log.info("Parent changed, shutting down: %s", self)
+        self.alive = False
+        self._look()
+
+    def _look(self) -> None:
+        if not self.alive and not self._leaving:
+            self._leaving = True
+            self.ioloop.add_callback(self._leave)
+
+    async def _leave(self) -> None:
+        """Stops listening, then ends the loop when nothing runs any more, or `graceful_timeout` is over."""
+        try:
+            listening.stop_listening(self.own_sockets)
+            self.server.stop()
+            self.server.wind_up()
+            until = time.monotonic() + self._patience()
+            while self._is_serving():
+                if time.monotonic() >= until:
+                    self.log.warning("Worker graceful timeout (pid:%s)", self.pid)
+                    for name in self.server.running():
+                        self.log.warning("Cut short by graceful_timeout: %s", name)
+                    break
+                self.server.close_idle(LINGER)
+                await asyncio.sleep(LOOK)
+        finally:
+            self.ioloop.stop()
+
+    def _patience(self) -> float:
+        """A little less than `graceful_timeout`, at whose end the arbiter kills the worker, in seconds."""
+        whole = float(self.cfg.graceful_timeout)
+        return whole - min(0.5, whole / 4)
+
+    def _is_serving(self) -> bool:
+        handlers = _handlers(self._tasks())
+        for handler in handlers:
+            if isinstance(handler, WebSocketHandler):
+                # The client answers, or tornado closes the connection some seconds later.
+                handler.close(GOING_AWAY, "the server is leaving")
+        return bool(self.server.connections or handlers)
+
+    def _tasks(self) -> set[asyncio.Task[Any]]:
+        return asyncio.all_tasks(cast(BaseAsyncIOLoop, self.ioloop).asyncio_loop)
+
+    def _cancel_tasks(self) -> None:
+        """What is left is told, and may clean up after itself."""
+        tasks = self._tasks()
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            loop = cast(BaseAsyncIOLoop, self.ioloop).asyncio_loop
+            loop.run_until_complete(asyncio.wait(tasks, timeout=LAST_STEPS))
+
+
+@dataclass
+class _Connection:
+    """An open connection, and the request that it has: None while it waits for one."""
+
+    http: HTTP1Connection
+    request: RequestStartLine | None = None
+    #: When it began to wait, in seconds of `time.monotonic()`.
+    since: float = field(default_factory=time.monotonic)
+
+
+class Server(HTTPServer):
+    """tornado's server, and what is going on in it."""
+
+    worker: TornadoWorker
+
+    def initialize(self, *args: Any, **kwargs: Any) -> None:
+        """As tornado's."""
+        super().initialize(*args, **kwargs)
+        #: By tornado's object for each.
+        self.connections: dict[object, _Connection] = {}
+
+    def start_request(self, server_conn: object, request_conn: Any) -> HTTPMessageDelegate:
+        """The connection waits for its first or next request."""
+        connection = self.connections[server_conn] = _Connection(request_conn)
+        return _Watch(super().start_request(server_conn, request_conn), connection, self.worker)
+
+    def on_close(self, server_conn: object) -> None:
+        """The connection is closed, or it is a websocket from now on."""
+        self.connections.pop(server_conn, None)
+        super().on_close(server_conn)
+
+    def wind_up(self) -> None:
+        """From now on each response is the last on its connection, and says so."""
+        self.conn_params.no_keep_alive = True
+        for connection in self.connections.values():
+            if connection.request is not None:
+                connection.http._disconnect_on_finish = True
+
+    def close_idle(self, linger: float) -> None:
+        """Closes connections that have had no request for so many seconds."""
+        latest = time.monotonic() - linger
+        for server_conn, connection in list(self.connections.items()):
+            if connection.request is None and connection.since <= latest:
+                cast(HTTP1ServerConnection, server_conn).stream.close()
+
+    def running(self) -> list[str]:
+        """The requests on the connections, for logs."""
+        lines = [connection.request for connection in self.connections.values()]
+        return [ascii(f"{line.method} {line.path}") for line in lines if line is not None]
+
+
+class _Watch(HTTPMessageDelegate):
+    """Between a connection and the application: says when a request is there."""
+
+    def __init__(self, inner: HTTPMessageDelegate, connection: _Connection, worker: TornadoWorker) -> None:
+        self.inner = inner
+        self.connection = connection
+        self.worker = worker
+
+    def headers_received(
+        self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
+    ) -> Awaitable[None] | None:
+        self.connection.request = cast(RequestStartLine, start_line)
+        self.worker.handle_request()
+        return self.inner.headers_received(start_line, headers)
+
+    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
+        return self.inner.data_received(chunk)
+
+    def finish(self) -> None:
+        self.inner.finish()
+
+    def on_connection_close(self) -> None:
+        self.inner.on_connection_close()
+
+
+class _Container(WSGIContainer):
+    """Answers for an application that fails: tornado's would leave the client without an answer."""
+
+    def __init__(self, app: Any, worker: TornadoWorker) -> None:
+        super().__init__(app)
+        self.worker = worker
+
+    async def handle_request(self, request: HTTPServerRequest) -> None:
+        try:
+            await super().handle_request(request)
+        except (Exception, SystemExit) as error:
+            if isinstance(error, SystemExit) and not self.worker.alive:
+                # Of a signal.
+                raise
+            self.worker.log.exception("Error handling request %s", request.uri)
+            _refuse(request)
+
+
+def _refuse(request: HTTPServerRequest) -> None:
+    """500, where the response has not begun; the connection ends in any case."""
+    connection = cast(HTTP1Connection, request.connection)
+    connection._disconnect_on_finish = True
+    body = b"<h1>Internal Server Error</h1>\n"
+    headers = HTTPHeaders({"Content-Type": "text/html", "Content-Length": str(len(body))})
+    try:
+        connection.write_headers(ResponseStartLine("HTTP/1.1", 500, "Internal Server Error"), headers, body)
+        connection.finish()
+    except Exception:
+        connection.close()
+
+
+def _handlers(tasks: set[asyncio.Task[Any]]) -> list[RequestHandler]:
+    """Whose coroutines run: also those that work on when their response is out or their client is gone."""
+    coroutines = [each for task in tasks if inspect.iscoroutine(each := task.get_coro())]
+    frames = [each.cr_frame for each in coroutines if each.cr_code is _EXECUTE]
+    return [frame.f_locals["self"] for frame in frames if frame is not None]
