@@ -18,7 +18,7 @@ use crate::proto::http1::{ForwarderHeaders, HeaderMap, Limits, Rules, SecureSche
 use crate::reactor::{ReactorSettings, SpoolSettings};
 use crate::sys::file;
 use crate::worker::{Hooks, ListenerSetup, Setup, sync, threads};
-use crate::wsgi::{ClientSocket, FileWrapper, Input, ListenerName, Responder, ServerFacts};
+use crate::wsgi::{ClientSocket, Deadline, FileWrapper, Input, ListenerName, Responder, ServerFacts};
 
 /// Runs a `SyncWorker` until it should exit. Called in the worker's process, in its main thread.
 #[pyfunction]
@@ -263,6 +263,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Responder>()?;
     module.add_class::<ClientSocket>()?;
     module.add_class::<FileWrapper>()?;
+    module.add_class::<Deadline>()?;
     module.add_class::<Input>()?;
     module.add_class::<Threads>()?;
     module.add_function(wrap_pyfunction!(run_sync, module)?)

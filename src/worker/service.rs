@@ -175,6 +175,9 @@ impl Service {
             }
             Err(error) => hand.bridge.fail(py, opened, error),
         };
+        if overdue.is_some() {
+            self.reactor.come_free(clock::monotonic().saturating_sub(started));
+        }
         let told = self.told(py, hand, &mut served);
         let mut mood = Mood::Fine;
         if served.exchange.is_some() {

@@ -50,6 +50,7 @@ impl Service {
     fn answer(&self, watch: &Arc<Watch>, run: &Arc<Run>, at: u64) -> Option<Report> {
         let (exchange, ended, overdue) = watch.seize(run, name)?;
         let (request, peer) = (Box::new(exchange.request.copy()), exchange.peer());
+        self.reactor.stay_busy();
         self.finish(exchange, &ended.outcome_of_overdue());
         let news = News::Answered { request, peer, ended };
         Some(Report { watch: watch.clone(), overdue, at, news })
