@@ -352,7 +352,7 @@ def test_workers_end_when_the_arbiter_is_killed(serve: Serve) -> None:
     server = tornado(serve, "-w", "2")
     workers = server.workers()
     server.kill(signal.SIGKILL)
-    wait_for(lambda: not any(map(processes.alive, workers)), "the workers to end", 5 if IS_GUNICORN else 1)
+    wait_for(lambda: not any(map(processes.alive, workers)), "the workers to end", 5)
     server.wait_for_log(r"\[INFO\] Parent changed, shutting down: <Worker \d+>$", count=2)
     server.wait_for_exit(-signal.SIGKILL)
 

@@ -146,7 +146,7 @@ def app(environ, start_response):
 """
 
 
-@differs(LOSES_ACCEPTED, "gunicorn-gevent", "gunicorn-gevent_pywsgi", "tornado")
+@differs(LOSES_ACCEPTED, "gunicorn-gevent", "gunicorn-gevent_pywsgi", "gunicorn-tornado")
 def test_hup_brings_new_code_and_fails_no_request(kind: Kind, serve: Serve) -> None:
     server = kind.serve(serve, "app:app", source=VERSION)
     (old,) = server.workers()
@@ -172,7 +172,7 @@ def test_hup_lets_a_request_finish(kind: Kind, serve: Serve, tmp_path: Path) -> 
 
 
 @differs("does not count requests", "gunicorn-gevent_pywsgi")
-@differs(LOSES_ACCEPTED, "gunicorn-gevent", "tornado")
+@differs(LOSES_ACCEPTED, "gunicorn-gevent", "gunicorn-tornado")
 def test_max_requests_replaces_workers_and_fails_no_request(kind: Kind, serve: Serve) -> None:
     server = kind.serve(serve, "views:app", "--max-requests", "20")
     with Load(server, "/pid") as load:

@@ -156,7 +156,7 @@ ROWS = [
         view("fails"),
         Answer(500, headers={"Connection": "close"}),
         stays=False,
-        but={"tornado": "no answer"},
+        but={"gunicorn-tornado": "no answer"},
     ),
     refused("a line that is none", b"nonsense\r\n\r\n", 400, but=REFUSALS),
     refused("a version that is none", b"GET / HTTP/9.9\r\n" + HOST + b"\r\n", 400, but=REFUSALS),

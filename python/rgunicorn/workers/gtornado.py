@@ -268,18 +268,33 @@ class _Container(WSGIContainer):
     """Answers for an application that fails: tornado's would leave the client without an answer."""
 
     def __init__(self, app: Any, worker: TornadoWorker) -> None:
-        super().__init__(app)
+        super().__init__(_stripped(app))
         self.worker = worker
 
     async def handle_request(self, request: HTTPServerRequest) -> None:
         try:
             await super().handle_request(request)
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
             if isinstance(error, SystemExit) and not self.worker.alive:
                 # Of a signal.
                 raise
             self.worker.log.exception("Error handling request %s", request.uri)
             _refuse(request)
+
+
+def _stripped(app: Any) -> Any:
+    """The application, with header values that have no blanks around them, in a list of their own.
+
+    Django's cookies begin with one, which tornado refuses; and tornado adds to the list that it is given.
+    """
+
+    def call(environ: Any, start_response: Any) -> Any:
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            return start_response(status, [(name, value.strip(" \t")) for name, value in headers], exc_info)
+
+        return app(environ, start)
+
+    return call
 
 
 def _refuse(request: HTTPServerRequest) -> None:
