@@ -25,6 +25,8 @@ pub(super) enum Accepting {
     Yes,
     /// Not now: there are as many connections as are allowed.
     Full,
+    /// Not now: nobody has a hand free for them.
+    Resting,
     /// Not before then: descriptors have run out.
     Exhausted(u64),
     /// Never again.
@@ -112,6 +114,20 @@ impl Reactor {
         Ok(())
     }
 
+    /// Nobody has a hand free: who wants to connect waits in the kernel.
+    pub(super) fn rest(&mut self) {
+        if self.accepting == Accepting::Yes {
+            self.pause(Accepting::Resting);
+        }
+    }
+
+    /// Somebody has a hand free again.
+    pub(super) fn rise(&mut self) {
+        if self.accepting == Accepting::Resting {
+            self.try_again();
+        }
+    }
+
     /// A connection has gone: another may come.
     pub(super) fn room_again(&mut self) {
         if self.accepting == Accepting::Full {
@@ -132,6 +148,12 @@ impl Reactor {
             self.forget_listeners();
             self.accepting = Accepting::Exhausted(self.now + EXHAUSTED_PAUSE);
         }
+    }
+
+    /// Whether nobody is accepted because nobody has a hand free.
+    #[cfg(test)]
+    pub(super) fn is_resting(&self) -> bool {
+        self.accepting == Accepting::Resting
     }
 
     /// Whether the worker is leaving.

@@ -20,6 +20,7 @@ use crate::reactor::date::DateCache;
 use crate::reactor::deadlines::{Deadlines, Wait};
 use crate::reactor::exchange::{Common, Exchange};
 use crate::reactor::notice::{Closed, Notice};
+use crate::reactor::outbound::Payload;
 use crate::reactor::request::{Pool, Request};
 use crate::reactor::settings::ReactorSettings;
 use crate::reactor::understudy::Understudy;
@@ -78,6 +79,12 @@ pub struct Reactor {
     woken: u64,
     pub(super) watch: Watch,
     pub(super) notices: Vec<Notice>,
+    /// Complete requests that were read while no thread was free.
+    pub(super) ready: VecDeque<Exchange>,
+    /// How many of them may be taken before others get their turn with the next wait.
+    ahead: usize,
+    /// What was sent, or never will be: its owner is Python, so it is not dropped under a lock.
+    pub(super) spent: Vec<Payload>,
     /// When the events of the last turn were fetched.
     pub(super) polled_at: u64,
     /// The time, read after whatever may take long: a wait, or a request that was served.
@@ -118,6 +125,9 @@ impl Reactor {
             woken: 0,
             watch: Watch::default(),
             notices: Vec::new(),
+            ready: VecDeque::new(),
+            ahead: 0,
+            spent: Vec::new(),
             polled_at: clock::monotonic(),
             now: clock::monotonic(),
         };
@@ -160,13 +170,18 @@ impl Reactor {
         self.slots.len()
     }
 
-    /// Takes in what a wait has brought, and sends what can be sent. Everything that became readable is then to be
-    /// had from [`Reactor::next_exchange`].
+    /// Takes in what a wait has brought. Everything that became readable is then to be had from
+    /// [`Reactor::next_exchange`], what can be sent from [`Reactor::take_unsent`].
     pub(super) fn take_in(&mut self, events: &Events) {
+        self.burst = self.common.settings.accept_burst;
+        self.take_in_for_others(events);
+        self.rested();
+    }
+
+    /// As [`Reactor::take_in`], by who takes no connections.
+    pub(super) fn take_in_for_others(&mut self, events: &Events) {
         self.now = clock::monotonic();
         self.polled_at = self.now;
-        self.burst = self.common.settings.accept_burst;
-        self.rested();
         self.dispatch(events);
         self.go_on();
     }
@@ -179,9 +194,24 @@ impl Reactor {
 
     fn go_on(&mut self) {
         self.readable.extend(self.later.drain(..));
-        for key in std::mem::take(&mut self.resume) {
-            self.flush(key);
-        }
+        self.ahead = self.ready.len();
+    }
+
+    /// The connections on which something may be sent now.
+    pub(super) fn take_unsent(&mut self) -> Vec<usize> {
+        std::mem::take(&mut self.resume)
+    }
+
+    /// Reads from one of the readable connections; a request that is complete waits for a thread. `false`: all that had
+    /// come was read, and the waits that were due are over.
+    pub(super) fn read_ahead(&mut self) -> bool {
+        let Some(key) = self.readable.pop_front() else {
+            self.expire();
+            return false;
+        };
+        let exchange = self.read(key);
+        self.ready.extend(exchange);
+        true
     }
 
     /// Whether something can be done without waiting.
@@ -189,11 +219,15 @@ impl Reactor {
         !self.readable.is_empty() || !self.later.is_empty() || !self.resume.is_empty()
     }
 
-    /// When something must be done if nothing happens before, in nanoseconds of the monotonic clock; 0 = at once.
-    pub(super) fn due(&self) -> Option<u64> {
-        if self.has_work() {
+    /// When there is something to do of which no socket tells, in nanoseconds of the monotonic clock; 0 = now.
+    pub fn next_due(&self) -> Option<u64> {
+        if self.has_work() || !self.ready.is_empty() {
             return Some(0);
         }
+        self.next_deadline()
+    }
+
+    fn next_deadline(&self) -> Option<u64> {
         let resume = match self.accepting {
             Accepting::Exhausted(until) => Some(until),
             _ => None,
@@ -203,16 +237,30 @@ impl Reactor {
 
     /// A thread waits for events from now on: how long it may, at most `most`; `None` = for ever.
     pub(super) fn begin_wait(&mut self, most: Option<Duration>) -> Option<Duration> {
+        if !self.watch.hosted {
+            self.rise();
+        }
         let now = clock::monotonic();
-        let until = self.watch.begin(now, self.due());
+        let until = self.watch.begin(now, self.next_due());
         let left = until.map(|until| Duration::from_nanos(until.saturating_sub(now)));
         left.into_iter().chain(most).min()
+    }
+
+    /// The understudy waits for events from now on: how long it may, at most `most`. Nobody could take a connection.
+    pub(super) fn begin_stand_in(&mut self, most: Duration) -> Option<Duration> {
+        if most.is_zero() || self.has_work() {
+            return Some(Duration::ZERO);
+        }
+        self.rest();
+        let now = clock::monotonic();
+        let due = self.next_deadline().map(|due| Duration::from_nanos(due.saturating_sub(now)));
+        due.into_iter().chain([most]).min()
     }
 
     /// Whether the thread that waits must be woken.
     pub(super) fn must_wake(&mut self) -> bool {
         self.watch.is_kept() && {
-            let due = self.due();
+            let due = self.next_due();
             self.watch.must_wake(due)
         }
     }
@@ -248,8 +296,8 @@ impl Reactor {
                 self.readable.push_back(key);
             }
         }
-        if event.is_writable() || broken {
-            self.flush(key);
+        if (event.is_writable() || broken) && matches!(connection.phase, Phase::Flushing(_)) {
+            self.resume.push(key);
         }
     }
 
@@ -266,12 +314,27 @@ impl Reactor {
     /// when [`crate::reactor::SharedReactor::poll`] must be called again; everything that had come by then has been read, so the waits that
     /// were due are over.
     pub(super) fn next_exchange(&mut self) -> Option<Exchange> {
-        let exchange = self.find_exchange()?;
+        let mut exchange = self.find_exchange()?;
+        exchange.taken_at = self.now;
         self.watch.take();
+        if !self.watch.hosted {
+            self.common.understudy.watch();
+        }
         Some(exchange)
     }
 
     fn find_exchange(&mut self) -> Option<Exchange> {
+        if self.ahead > 0 {
+            // Who wants to connect gets a turn too, before the understudy may rest again for want of hands.
+            let newcomer = self.accept();
+            if newcomer.is_some() {
+                return newcomer;
+            }
+            self.ahead -= 1;
+            if let Some(exchange) = self.ready.pop_front() {
+                return Some(exchange);
+            }
+        }
         while let Some(key) = self.readable.pop_front() {
             if let Some(exchange) = self.read(key) {
                 return Some(exchange);
@@ -321,7 +384,7 @@ impl Reactor {
         self.deadlines.clear(key);
         let common = self.common.clone();
         let (came_at, taken_at) = (self.polled_at, self.now);
-        Exchange { key, connection, request, common, came_at, taken_at, lent: false, sent_at: 0 }
+        Exchange { key, connection, request, common, came_at, taken_at, loan: None, lent: false, sent_at: 0 }
     }
 
     /// The connection waits for its socket.
@@ -361,7 +424,14 @@ impl Reactor {
     /// Forgets a connection; its socket was closed when the caller dropped it.
     pub(super) fn remove(&mut self, key: usize) {
         self.deadlines.clear(key);
-        self.slots.remove(key);
+        if let Slot::Here(connection) = self.slots.remove(key) {
+            self.bury(connection);
+        }
         self.room_again();
+    }
+
+    /// Drops a connection, but not what it would have sent.
+    pub(super) fn bury(&mut self, mut connection: Box<Connection>) {
+        std::mem::take(&mut connection.outbound).give_up(&mut self.spent);
     }
 }

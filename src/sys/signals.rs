@@ -70,6 +70,23 @@ impl Drop for SignalPipe {
     }
 }
 
+/// Keeps signals from the calling thread, and from threads that it starts meanwhile, until it is dropped.
+pub struct Held(Option<SigSet>);
+
+/// See [`Held`].
+pub fn hold() -> Held {
+    Held(SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK).ok())
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(mask) = self.0 {
+            // It was valid before.
+            let _ = mask.thread_set_mask();
+        }
+    }
+}
+
 /// Gives signals their default effect again.
 pub fn reset(signals: &[Signal]) {
     for &number in signals {

@@ -37,7 +37,7 @@ impl Threads {
             slot.watch(clock::monotonic());
             pipe::poke(&poker);
         };
-        let _ = tick;
+        service.reactor.on_tick(Box::new(tick));
         let crew = Crew::new(Arc::clone(&service.reactor));
         service.start_watchdog(py, false)?;
         // Before there are threads, which say what they do.
