@@ -115,14 +115,14 @@ impl Reactor {
     }
 
     /// Nobody has a hand free: who wants to connect waits in the kernel.
-    pub(super) fn rest(&mut self) {
+    pub fn rest(&mut self) {
         if self.accepting == Accepting::Yes {
             self.pause(Accepting::Resting);
         }
     }
 
     /// Somebody has a hand free again.
-    pub(super) fn rise(&mut self) {
+    pub fn rise(&mut self) {
         if self.accepting == Accepting::Resting {
             self.try_again();
         }

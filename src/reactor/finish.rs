@@ -24,7 +24,7 @@ impl Reactor {
         match end {
             End::Cut => {
                 self.tell(connection.ticket, Delivery::Broken);
-                self.bury(connection);
+                self.bury(&mut connection);
                 self.remove(key);
             }
             _ if !connection.outbound.is_empty() => {
@@ -76,6 +76,14 @@ impl Reactor {
             }
         }
         notices
+    }
+
+    /// The worker has left: what is still open is closed.
+    pub fn shut(&mut self) {
+        self.drain();
+        let here = |slot: &Slot| matches!(slot, Slot::Here(_));
+        let open: Vec<_> = self.slots.iter().filter(|(_, slot)| here(slot)).map(|(key, _)| key).collect();
+        open.into_iter().for_each(|key| self.remove(key));
     }
 
     /// The connection is free for its next request, which may have come already.
@@ -136,7 +144,7 @@ impl Reactor {
         let Slot::Here(mut connection) = std::mem::replace(&mut self.slots[key], Slot::OUT) else { return };
         if self.register(key, &mut connection).is_err() {
             self.tell(connection.ticket, Delivery::Broken);
-            self.bury(connection);
+            self.bury(&mut connection);
             return self.remove(key);
         }
         self.put_back(key, connection);

@@ -4,6 +4,7 @@
 
 mod accept;
 mod body;
+mod client_wait;
 mod connection;
 mod crew;
 mod date;
@@ -23,10 +24,12 @@ mod spool;
 mod stand_in;
 #[cfg(test)]
 mod tests;
+mod turn;
 mod understudy;
 mod watch;
 
 pub use body::Body;
+pub use client_wait::ClientWait;
 pub use connection::End;
 pub use crew::{Crew, Turn};
 pub use date::DateCache;

@@ -6,10 +6,9 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use mio::unix::SourceFd;
-use mio::{Events, Interest, Registry, Token};
+use mio::{Interest, Registry, Token};
 use slab::Slab;
 
 use crate::net::Listener;
@@ -44,7 +43,7 @@ impl Slot {
 
 /// Tokens from here on are listeners, then the caller's own descriptors; below are connections.
 pub(super) const LISTENERS: usize = usize::MAX - 1024;
-const WATCHED: usize = usize::MAX - 512;
+pub(super) const WATCHED: usize = usize::MAX - 512;
 /// The token of [`crate::reactor::SharedReactor::wake`].
 pub(super) const WAKE: Token = Token(WATCHED + 64);
 
@@ -65,9 +64,9 @@ pub struct Reactor {
     pub(super) pool: Pool,
     pub(super) date: DateCache,
     /// Connections that may have something to read.
-    readable: VecDeque<usize>,
+    pub(super) readable: VecDeque<usize>,
     /// Connections that had their turn and may have more to read: they come after the events of the next poll.
-    later: Vec<usize>,
+    pub(super) later: Vec<usize>,
     /// Connections whose turn of sending ended before the kernel was full.
     pub(super) resume: Vec<usize>,
     /// Listeners on which somebody waits, as bits.
@@ -76,13 +75,13 @@ pub struct Reactor {
     pub(super) burst: usize,
     pub(super) accepting: Accepting,
     /// The caller's descriptors that became readable, as bits.
-    woken: u64,
+    pub(super) woken: u64,
     pub(super) watch: Watch,
     pub(super) notices: Vec<Notice>,
     /// Complete requests that were read while no thread was free.
     pub(super) ready: VecDeque<Exchange>,
     /// How many of them may be taken before others get their turn with the next wait.
-    ahead: usize,
+    pub(super) ahead: usize,
     /// What was sent, or never will be: its owner is Python, so it is not dropped under a lock.
     pub(super) spent: Vec<Payload>,
     /// When the events of the last turn were fetched.
@@ -170,137 +169,6 @@ impl Reactor {
         self.slots.len()
     }
 
-    /// Takes in what a wait has brought. Everything that became readable is then to be had from
-    /// [`Reactor::next_exchange`], what can be sent from [`Reactor::take_unsent`].
-    pub(super) fn take_in(&mut self, events: &Events) {
-        self.burst = self.common.settings.accept_burst;
-        self.take_in_for_others(events);
-        self.rested();
-    }
-
-    /// As [`Reactor::take_in`], by who takes no connections.
-    pub(super) fn take_in_for_others(&mut self, events: &Events) {
-        self.now = clock::monotonic();
-        self.polled_at = self.now;
-        self.dispatch(events);
-        self.go_on();
-    }
-
-    /// Goes on with what had its turn, while another thread waits for events.
-    pub(super) fn stir(&mut self) {
-        self.now = clock::monotonic();
-        self.go_on();
-    }
-
-    fn go_on(&mut self) {
-        self.readable.extend(self.later.drain(..));
-        self.ahead = self.ready.len();
-    }
-
-    /// The connections on which something may be sent now.
-    pub(super) fn take_unsent(&mut self) -> Vec<usize> {
-        std::mem::take(&mut self.resume)
-    }
-
-    /// Reads from one of the readable connections; a request that is complete waits for a thread. `false`: all that had
-    /// come was read, and the waits that were due are over.
-    pub(super) fn read_ahead(&mut self) -> bool {
-        let Some(key) = self.readable.pop_front() else {
-            self.expire();
-            return false;
-        };
-        let exchange = self.read(key);
-        self.ready.extend(exchange);
-        true
-    }
-
-    /// Whether something can be done without waiting.
-    pub(super) fn has_work(&self) -> bool {
-        !self.readable.is_empty() || !self.later.is_empty() || !self.resume.is_empty()
-    }
-
-    /// When there is something to do of which no socket tells, in nanoseconds of the monotonic clock; 0 = now.
-    pub fn next_due(&self) -> Option<u64> {
-        if self.has_work() || !self.ready.is_empty() {
-            return Some(0);
-        }
-        self.next_deadline()
-    }
-
-    fn next_deadline(&self) -> Option<u64> {
-        let resume = match self.accepting {
-            Accepting::Exhausted(until) => Some(until),
-            _ => None,
-        };
-        self.deadlines.next_due().into_iter().chain(resume).min()
-    }
-
-    /// A thread waits for events from now on: how long it may, at most `most`; `None` = for ever.
-    pub(super) fn begin_wait(&mut self, most: Option<Duration>) -> Option<Duration> {
-        if !self.watch.hosted {
-            self.rise();
-        }
-        let now = clock::monotonic();
-        let until = self.watch.begin(now, self.next_due());
-        let left = until.map(|until| Duration::from_nanos(until.saturating_sub(now)));
-        left.into_iter().chain(most).min()
-    }
-
-    /// The understudy waits for events from now on: how long it may, at most `most`. Nobody could take a connection.
-    pub(super) fn begin_stand_in(&mut self, most: Duration) -> Option<Duration> {
-        if most.is_zero() || self.has_work() {
-            return Some(Duration::ZERO);
-        }
-        self.rest();
-        let now = clock::monotonic();
-        let due = self.next_deadline().map(|due| Duration::from_nanos(due.saturating_sub(now)));
-        due.into_iter().chain([most]).min()
-    }
-
-    /// Whether the thread that waits must be woken.
-    pub(super) fn must_wake(&mut self) -> bool {
-        self.watch.is_kept() && {
-            let due = self.next_due();
-            self.watch.must_wake(due)
-        }
-    }
-
-    fn dispatch(&mut self, events: &Events) {
-        for event in events {
-            match event.token().0 {
-                _ if event.token() == WAKE => {}
-                token if token >= WATCHED => self.woken |= 1 << (token - WATCHED),
-                token if token >= LISTENERS => self.acceptable |= 1 << (token - LISTENERS),
-                key => self.notify(key, event),
-            }
-        }
-    }
-
-    fn notify(&mut self, key: usize, event: &mio::event::Event) {
-        let broken = event.is_error() || event.is_write_closed();
-        let ended = event.is_read_closed() || broken;
-        let connection = match self.slots.get_mut(key) {
-            Some(Slot::Here(connection)) => connection,
-            Some(Slot::Out { readable, hangup }) => {
-                *hangup |= ended;
-                *readable |= event.is_readable() || ended;
-                return;
-            }
-            // Normal: it was closed earlier in this turn.
-            None => return,
-        };
-        connection.hangup |= ended;
-        if event.is_readable() || connection.hangup {
-            connection.readable = true;
-            if !std::mem::replace(&mut connection.queued, true) {
-                self.readable.push_back(key);
-            }
-        }
-        if (event.is_writable() || broken) && matches!(connection.phase, Phase::Flushing(_)) {
-            self.resume.push(key);
-        }
-    }
-
     /// The connection may have more to read, but the others come first.
     pub(super) fn queue(&mut self, key: usize) {
         if let Some(Slot::Here(connection)) = self.slots.get_mut(key)
@@ -311,10 +179,24 @@ impl Reactor {
     }
 
     /// The next complete request, from the connections that became readable, then from newly accepted ones. `None`
-    /// when [`crate::reactor::SharedReactor::poll`] must be called again; everything that had come by then has been read, so the waits that
-    /// were due are over.
+    /// when there must be a new wait for events; everything that had come by then has been read, so the waits that were
+    /// due are over.
     pub(super) fn next_exchange(&mut self) -> Option<Exchange> {
-        let mut exchange = self.find_exchange()?;
+        let exchange = self.find_exchange();
+        self.taken(exchange)
+    }
+
+    /// As [`Reactor::next_exchange`], without new connections.
+    pub fn next_known(&mut self) -> Option<Exchange> {
+        let exchange = self.read_next();
+        self.taken(exchange)
+    }
+
+    fn taken(&mut self, exchange: Option<Exchange>) -> Option<Exchange> {
+        let Some(mut exchange) = exchange else {
+            self.expire();
+            return None;
+        };
         exchange.taken_at = self.now;
         self.watch.take();
         if !self.watch.hosted {
@@ -335,16 +217,16 @@ impl Reactor {
                 return Some(exchange);
             }
         }
+        self.read_next().or_else(|| self.accept())
+    }
+
+    fn read_next(&mut self) -> Option<Exchange> {
         while let Some(key) = self.readable.pop_front() {
             if let Some(exchange) = self.read(key) {
                 return Some(exchange);
             }
         }
-        let accepted = self.accept();
-        if accepted.is_none() {
-            self.expire();
-        }
-        accepted
+        None
     }
 
     pub(super) fn read(&mut self, key: usize) -> Option<Exchange> {
@@ -380,7 +262,6 @@ impl Reactor {
     }
 
     fn hand_out(&mut self, key: usize, connection: Box<Connection>, request: Box<Request>) -> Exchange {
-        // A thread has it until it comes back.
         self.deadlines.clear(key);
         let common = self.common.clone();
         let (came_at, taken_at) = (self.polled_at, self.now);
@@ -424,14 +305,14 @@ impl Reactor {
     /// Forgets a connection; its socket was closed when the caller dropped it.
     pub(super) fn remove(&mut self, key: usize) {
         self.deadlines.clear(key);
-        if let Slot::Here(connection) = self.slots.remove(key) {
-            self.bury(connection);
+        if let Slot::Here(mut connection) = self.slots.remove(key) {
+            self.bury(&mut connection);
         }
         self.room_again();
     }
 
     /// Drops a connection, but not what it would have sent.
-    pub(super) fn bury(&mut self, mut connection: Box<Connection>) {
+    pub(super) fn bury(&mut self, connection: &mut Connection) {
         std::mem::take(&mut connection.outbound).give_up(&mut self.spent);
     }
 }
