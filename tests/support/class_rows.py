@@ -102,7 +102,7 @@ ROWS = [
         view("hello").replace(b"GET", b"HEAD", 1),
         Answer(body=b"", framing="none", headers={"Content-Length": "6"}),
         but={
-            "tornado": "takes the body of the application for a mistake, and closes",
+            "gunicorn-tornado": "takes the body of the application for a mistake, and closes",
             "gunicorn-gevent_pywsgi": "sends the body",
         },
     ),
