@@ -18,6 +18,7 @@ from support.processes import stays, wait_for
 from support.server import Server
 from support.wire import BadResponse, Closed, Connection
 
+pytestmark = differs("gevent's own server: compared by its answers alone", "gunicorn-gevent_pywsgi")
 NOT_SYNC = ("gunicorn-gthread", "gunicorn-gevent", "gunicorn-gevent_pywsgi", "gunicorn-tornado")
 LOSES_ACCEPTED = "connections that it has accepted and not read from are closed"
 

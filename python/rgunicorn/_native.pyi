@@ -12,6 +12,7 @@ __all__ = [
     "ClientSocket",
     "CommandLine",
     "CommandLineEnd",
+    "Deadline",
     "Embedded",
     "FileWrapper",
     "HeadParser",
@@ -169,6 +170,13 @@ class Responder:
     def start_response(self, status: Any, headers: Any, exc_info: Any = None) -> Any: ...
     def write(self, data: Any) -> None: ...
     def early_hints(self, headers: Any) -> None: ...
+
+@final
+class Deadline:
+    at: float
+    @property
+    def remaining(self) -> float: ...
+    def extend(self, seconds: float) -> None: ...
 
 # Has whatever a `socket.socket` has.
 @final

@@ -54,12 +54,19 @@ impl Slot {
     /// A request starts. For worker classes that serve in Python: the native ones mark their requests
     /// themselves.
     fn begin(&self, method: &[u8], target: &[u8]) {
-        self.inner.begin(method, target, None, clock::monotonic());
+        let now = clock::monotonic();
+        if let Some(lane) = self.inner.lane(0) {
+            lane.begin(method, target, None, now);
+        }
+        self.inner.busy(now);
     }
 
     /// The request is done.
     fn end(&self) {
         self.inner.count();
+        if let Some(lane) = self.inner.lane(0) {
+            lane.end();
+        }
         self.inner.end();
     }
 

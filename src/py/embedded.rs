@@ -16,7 +16,7 @@ struct Embedded {
 
 #[pymethods]
 impl Embedded {
-    /// `worker` is what the sync worker is to its own loop; `slot`, `PIPE` and `lifeline` may be missing.
+    /// `worker` is what the sync worker is to its own loop.
     /// `wait(fd, write, timeout)` puts the current greenlet to sleep until the descriptor is readable (writable), and
     /// gives False when the seconds are over first; without it a wait for a client blocks the thread. `multithread`:
     /// whether several requests are served at once; as a rule, if there is a `wait`.

@@ -1,11 +1,9 @@
 //! What Python sees of `worker` and `wsgi`: the entry of the sync driver, and the objects in an environ. Takes what
 //! the driver needs out of the Python worker object and its configuration.
 
-use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use pyo3::exceptions::PyValueError;
@@ -18,10 +16,9 @@ use crate::net::{Address, Listener};
 use crate::proto::forwarded::TrustedPeers;
 use crate::proto::http1::{ForwarderHeaders, HeaderMap, Limits, Rules, SecureSchemeHeaders};
 use crate::reactor::{ReactorSettings, SpoolSettings};
-use crate::scoreboard::{self, Board};
-use crate::sys::{alarm, file};
+use crate::sys::file;
 use crate::worker::{Hooks, ListenerSetup, Setup, sync, threads};
-use crate::wsgi::{ClientSocket, FileWrapper, Input, ListenerName, Responder, ServerFacts};
+use crate::wsgi::{ClientSocket, Deadline, FileWrapper, Input, ListenerName, Responder, ServerFacts};
 
 /// Runs a `SyncWorker` until it should exit. Called in the worker's process, in its main thread.
 #[pyfunction]
@@ -74,24 +71,20 @@ pub(super) fn setup(worker: &Bound<'_, PyAny>, multithread: bool) -> PyResult<Se
     let cfg = worker.getattr("cfg")?;
     let log = worker.getattr("log")?;
     let max_requests: u64 = worker.getattr("max_requests")?.extract()?;
-    let (slot, leaving) = place(worker)?;
+    let slot = worker.getattr("slot")?.cast_into::<Slot>()?;
+    let slot = slot.get();
     Ok(Setup {
         listeners: listeners(worker)?,
-        slot,
-        leaving,
-        wakeup: match worker.getattr("PIPE")?.get_item(0) {
-            Ok(fd) => duplicate(&fd)?,
-            Err(_) => alarm::never()?,
-        },
-        lifeline: match worker.getattr("lifeline")? {
-            none if none.extract::<i32>()? < 0 => alarm::never()?,
-            fd => duplicate(&fd)?,
-        },
+        slot: slot.inner().clone(),
+        leaving: slot.leaving().clone(),
+        wakeup: duplicate(&worker.getattr("PIPE")?.get_item(0)?)?,
+        lifeline: duplicate(&worker.getattr("lifeline")?)?,
         reactor: reactor_settings(&cfg)?,
         facts: facts(worker, &cfg, multithread)?,
         sendfile: setting(&cfg, "sendfile")?,
         // sys.maxsize is how a worker says "never".
         max_requests: Some(max_requests).filter(|&limit| limit < i64::MAX as u64),
+        request_timeout: seconds(&cfg, "request_timeout")?,
         graceful_timeout: seconds(&cfg, "graceful_timeout")?,
         access_log_format: access_log_format(&log, &cfg)?,
         notify_every: notify_every(worker)?,
@@ -101,19 +94,6 @@ pub(super) fn setup(worker: &Bound<'_, PyAny>, multithread: bool) -> PyResult<Se
         log: log.unbind(),
         worker: worker.clone().unbind(),
     })
-}
-
-/// Where the worker tells what it does, and whether it was told to leave. A server without an arbiter has no place on a
-/// scoreboard: it gets one that nobody looks at.
-fn place(worker: &Bound<'_, PyAny>) -> PyResult<(scoreboard::Slot, Arc<AtomicBool>)> {
-    let slot = worker.getattr("slot")?;
-    if !slot.is_none() {
-        let slot = slot.cast_into::<Slot>()?;
-        return Ok((slot.get().inner().clone(), slot.get().leaving().clone()));
-    }
-    let nobody = File::options().write(true).open("/dev/null")?;
-    let board = Board::new(1, nobody.into())?;
-    Ok((board.claim().expect("its only place is free"), Arc::default()))
 }
 
 /// `timeout` of a worker is half of the setting, in seconds; 0 = no limit, then Gunicorn notifies every half second.
@@ -283,6 +263,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Responder>()?;
     module.add_class::<ClientSocket>()?;
     module.add_class::<FileWrapper>()?;
+    module.add_class::<Deadline>()?;
     module.add_class::<Input>()?;
     module.add_class::<Threads>()?;
     module.add_function(wrap_pyfunction!(run_sync, module)?)

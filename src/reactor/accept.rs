@@ -114,9 +114,9 @@ impl Reactor {
         Ok(())
     }
 
-    /// Nobody has a hand free: who wants to connect waits in the kernel. Without effect while nobody wants to.
+    /// Nobody has a hand free: who wants to connect waits in the kernel.
     pub fn rest(&mut self) {
-        if self.acceptable != 0 && self.accepting == Accepting::Yes {
+        if self.accepting == Accepting::Yes {
             self.pause(Accepting::Resting);
         }
     }
@@ -148,6 +148,12 @@ impl Reactor {
             self.forget_listeners();
             self.accepting = Accepting::Exhausted(self.now + EXHAUSTED_PAUSE);
         }
+    }
+
+    /// Whether nobody is accepted because nobody has a hand free.
+    #[cfg(test)]
+    pub(super) fn is_resting(&self) -> bool {
+        self.accepting == Accepting::Resting
     }
 
     /// Whether the worker is leaving.

@@ -47,7 +47,9 @@ impl Crew {
                 self.reactor.poll(most)?;
             } else if state.has_work() {
                 state.stir();
+                let unsent = state.take_unsent();
                 drop(state);
+                self.reactor.flush(unsent);
             } else {
                 self.follow(state, most);
             }

@@ -12,12 +12,13 @@ use crate::proto::http1::{Head, Refusal};
 use crate::reactor::client_wait::ClientWait;
 use crate::reactor::connection::Connection;
 use crate::reactor::finish::FLUSH_TURN;
+use crate::reactor::loan::{Loan, MOMENT};
 use crate::reactor::outbound::{Flushed, Payload};
 use crate::reactor::request::Request;
 use crate::reactor::settings::ReactorSettings;
-use crate::reactor::understudy::{MOMENT, Understudy};
-use crate::sys::clock;
+use crate::reactor::understudy::Understudy;
 use crate::sys::socket::Readiness;
+use crate::sys::{clock, fork};
 
 /// What every exchange of a worker shares.
 pub(super) struct Common {
@@ -42,7 +43,9 @@ pub struct Exchange {
     pub(super) common: Arc<Common>,
     pub(super) came_at: u64,
     pub(super) taken_at: u64,
-    /// The understudy has what is unsent.
+    /// Where the understudy finds what is unsent, once something was.
+    pub(super) loan: Option<Arc<Loan>>,
+    /// It has it now.
     pub(super) lent: bool,
     /// When something was sent last, in nanoseconds; 0 = nothing yet.
     pub(super) sent_at: u64,
@@ -184,6 +187,7 @@ impl Exchange {
         self.sent_at != 0
             && now - self.sent_at < MOMENT
             && self.connection.outbound.in_memory() + size <= BATCH
+            && !fork::is_forked_child()
             && self.common.understudy.is_there()
     }
 
@@ -251,16 +255,25 @@ impl Exchange {
     /// Leaves what is unsent to the understudy while the application works on.
     fn lend(&mut self) {
         let Connection { outbound, stream, .. } = &mut *self.connection;
-        if !outbound.is_empty() {
-            self.common.understudy.lend(stream, std::mem::take(outbound), self.sent_at);
-            self.lent = true;
+        // In a process that the application has forked there is no such thread.
+        if outbound.is_empty() || fork::is_forked_child() {
+            return;
         }
+        let understudy = &self.common.understudy;
+        let loan = self.loan.get_or_insert_with(|| understudy.open_loan(stream));
+        loan.put(std::mem::take(outbound), self.sent_at);
+        understudy.lent();
+        self.lent = true;
     }
 
     /// Takes back what was left to the understudy.
     pub(super) fn reclaim(&mut self) -> io::Result<()> {
-        if std::mem::take(&mut self.lent) {
-            self.connection.outbound = self.common.understudy.take_back()?;
+        // In a process that the application has forked its lock may be held for ever.
+        if std::mem::take(&mut self.lent)
+            && let Some(loan) = &self.loan
+            && !fork::is_forked_child()
+        {
+            self.connection.outbound = loan.take_back()?;
             self.connection.outbound.release();
         }
         Ok(())

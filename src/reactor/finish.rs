@@ -24,6 +24,7 @@ impl Reactor {
         match end {
             End::Cut => {
                 self.tell(connection.ticket, Delivery::Broken);
+                self.bury(&mut connection);
                 self.remove(key);
             }
             _ if !connection.outbound.is_empty() => {
@@ -64,7 +65,10 @@ impl Reactor {
 
     /// The worker leaves: what it will not answer any more.
     pub fn abandon(&mut self) -> Vec<Notice> {
-        let mut notices = Vec::new();
+        let ahead = self.ready.drain(..);
+        let mut notices: Vec<_> = ahead
+            .map(|exchange| Notice::Abandoned { peer: exchange.peer(), request: exchange.request })
+            .collect();
         for (_, slot) in &mut self.slots {
             let Slot::Here(connection) = slot else { continue };
             if let Some(request) = unfinished(connection) {
@@ -117,7 +121,9 @@ impl Reactor {
         let Slot::Here(connection) = slot else { return };
         let Phase::Flushing(end) = connection.phase else { return };
         let Connection { outbound, stream, .. } = &mut **connection;
-        match outbound.flush(stream, FLUSH_TURN) {
+        let flushed = outbound.flush_and_keep(stream, FLUSH_TURN);
+        outbound.release_into(&mut self.spent);
+        match flushed {
             Ok(Flushed::All) => self.flushed(key, end),
             Ok(Flushed::More) => {
                 self.deadlines.set(key, Wait::Send, self.now);
@@ -138,6 +144,7 @@ impl Reactor {
         let Slot::Here(mut connection) = std::mem::replace(&mut self.slots[key], Slot::OUT) else { return };
         if self.register(key, &mut connection).is_err() {
             self.tell(connection.ticket, Delivery::Broken);
+            self.bury(&mut connection);
             return self.remove(key);
         }
         self.put_back(key, connection);

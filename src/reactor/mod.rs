@@ -11,6 +11,7 @@ mod date;
 mod deadlines;
 mod exchange;
 mod finish;
+mod loan;
 mod notice;
 mod outbound;
 #[allow(clippy::module_inception)]
@@ -20,8 +21,10 @@ mod request;
 mod settings;
 mod shared;
 mod spool;
+mod stand_in;
 #[cfg(test)]
 mod tests;
+mod turn;
 mod understudy;
 mod watch;
 
@@ -39,3 +42,4 @@ pub use request::Request;
 pub use settings::ReactorSettings;
 pub use shared::SharedReactor;
 pub use spool::SpoolSettings;
+pub use understudy::Tick;

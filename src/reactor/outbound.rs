@@ -147,6 +147,21 @@ impl Outbound {
         Ok(Flushed::All)
     }
 
+    /// As [`Outbound::release`], but whoever gets `spent` drops what was sent.
+    pub fn release_into(&mut self, spent: &mut Vec<Payload>) {
+        spent.append(&mut self.sent);
+        self.release();
+    }
+
+    /// Everything that somebody else owns, sent or not.
+    pub fn give_up(self, spent: &mut Vec<Payload>) {
+        spent.extend(self.sent);
+        spent.extend(self.pieces.into_iter().filter_map(|piece| match piece {
+            Piece::Shared { bytes, .. } => Some(bytes),
+            _ => None,
+        }));
+    }
+
     /// Drops what was sent, and when nothing is left everything else.
     pub fn release(&mut self) {
         self.sent.clear();

@@ -6,10 +6,9 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use mio::unix::SourceFd;
-use mio::{Events, Interest, Registry, Token};
+use mio::{Interest, Registry, Token};
 use slab::Slab;
 
 use crate::net::Listener;
@@ -20,6 +19,7 @@ use crate::reactor::date::DateCache;
 use crate::reactor::deadlines::{Deadlines, Wait};
 use crate::reactor::exchange::{Common, Exchange};
 use crate::reactor::notice::{Closed, Notice};
+use crate::reactor::outbound::Payload;
 use crate::reactor::request::{Pool, Request};
 use crate::reactor::settings::ReactorSettings;
 use crate::reactor::understudy::Understudy;
@@ -43,7 +43,7 @@ impl Slot {
 
 /// Tokens from here on are listeners, then the caller's own descriptors; below are connections.
 pub(super) const LISTENERS: usize = usize::MAX - 1024;
-const WATCHED: usize = usize::MAX - 512;
+pub(super) const WATCHED: usize = usize::MAX - 512;
 /// The token of [`crate::reactor::SharedReactor::wake`].
 pub(super) const WAKE: Token = Token(WATCHED + 64);
 
@@ -64,9 +64,9 @@ pub struct Reactor {
     pub(super) pool: Pool,
     pub(super) date: DateCache,
     /// Connections that may have something to read.
-    readable: VecDeque<usize>,
+    pub(super) readable: VecDeque<usize>,
     /// Connections that had their turn and may have more to read: they come after the events of the next poll.
-    later: Vec<usize>,
+    pub(super) later: Vec<usize>,
     /// Connections whose turn of sending ended before the kernel was full.
     pub(super) resume: Vec<usize>,
     /// Listeners on which somebody waits, as bits.
@@ -75,9 +75,15 @@ pub struct Reactor {
     pub(super) burst: usize,
     pub(super) accepting: Accepting,
     /// The caller's descriptors that became readable, as bits.
-    woken: u64,
+    pub(super) woken: u64,
     pub(super) watch: Watch,
     pub(super) notices: Vec<Notice>,
+    /// Complete requests that were read while no thread was free.
+    pub(super) ready: VecDeque<Exchange>,
+    /// How many of them may be taken before others get their turn with the next wait.
+    pub(super) ahead: usize,
+    /// What was sent, or never will be: its owner is Python, so it is not dropped under a lock.
+    pub(super) spent: Vec<Payload>,
     /// When the events of the last turn were fetched.
     pub(super) polled_at: u64,
     /// The time, read after whatever may take long: a wait, or a request that was served.
@@ -118,6 +124,9 @@ impl Reactor {
             woken: 0,
             watch: Watch::default(),
             notices: Vec::new(),
+            ready: VecDeque::new(),
+            ahead: 0,
+            spent: Vec::new(),
             polled_at: clock::monotonic(),
             now: clock::monotonic(),
         };
@@ -160,99 +169,6 @@ impl Reactor {
         self.slots.len()
     }
 
-    /// Takes in what a wait has brought, and sends what can be sent. Everything that became readable is then to be
-    /// had from [`Reactor::next_exchange`].
-    pub(super) fn take_in(&mut self, events: &Events) {
-        self.now = clock::monotonic();
-        self.polled_at = self.now;
-        self.burst = self.common.settings.accept_burst;
-        self.rested();
-        self.dispatch(events);
-        self.go_on();
-    }
-
-    /// Goes on with what had its turn, while another thread waits for events.
-    pub(super) fn stir(&mut self) {
-        self.now = clock::monotonic();
-        self.go_on();
-    }
-
-    fn go_on(&mut self) {
-        self.readable.extend(self.later.drain(..));
-        for key in std::mem::take(&mut self.resume) {
-            self.flush(key);
-        }
-    }
-
-    /// Whether something can be done without waiting.
-    pub(super) fn has_work(&self) -> bool {
-        !self.readable.is_empty() || !self.later.is_empty() || !self.resume.is_empty()
-    }
-
-    /// When there is something to do of which no socket tells, in nanoseconds of the monotonic clock; 0 = now.
-    pub fn next_due(&self) -> Option<u64> {
-        if self.has_work() {
-            return Some(0);
-        }
-        let resume = match self.accepting {
-            Accepting::Exhausted(until) => Some(until),
-            _ => None,
-        };
-        self.deadlines.next_due().into_iter().chain(resume).min()
-    }
-
-    /// A thread waits for events from now on: how long it may, at most `most`; `None` = for ever.
-    pub(super) fn begin_wait(&mut self, most: Option<Duration>) -> Option<Duration> {
-        let now = clock::monotonic();
-        let until = self.watch.begin(now, self.next_due());
-        let left = until.map(|until| Duration::from_nanos(until.saturating_sub(now)));
-        left.into_iter().chain(most).min()
-    }
-
-    /// Whether the thread that waits must be woken.
-    pub(super) fn must_wake(&mut self) -> bool {
-        self.watch.is_kept() && {
-            let due = self.next_due();
-            self.watch.must_wake(due)
-        }
-    }
-
-    fn dispatch(&mut self, events: &Events) {
-        for event in events {
-            match event.token().0 {
-                _ if event.token() == WAKE => {}
-                token if token >= WATCHED => self.woken |= 1 << (token - WATCHED),
-                token if token >= LISTENERS => self.acceptable |= 1 << (token - LISTENERS),
-                key => self.notify(key, event),
-            }
-        }
-    }
-
-    fn notify(&mut self, key: usize, event: &mio::event::Event) {
-        let broken = event.is_error() || event.is_write_closed();
-        let ended = event.is_read_closed() || broken;
-        let connection = match self.slots.get_mut(key) {
-            Some(Slot::Here(connection)) => connection,
-            Some(Slot::Out { readable, hangup }) => {
-                *hangup |= ended;
-                *readable |= event.is_readable() || ended;
-                return;
-            }
-            // Normal: it was closed earlier in this turn.
-            None => return,
-        };
-        connection.hangup |= ended;
-        if event.is_readable() || connection.hangup {
-            connection.readable = true;
-            if !std::mem::replace(&mut connection.queued, true) {
-                self.readable.push_back(key);
-            }
-        }
-        if event.is_writable() || broken {
-            self.flush(key);
-        }
-    }
-
     /// The connection may have more to read, but the others come first.
     pub(super) fn queue(&mut self, key: usize) {
         if let Some(Slot::Here(connection)) = self.slots.get_mut(key)
@@ -266,7 +182,7 @@ impl Reactor {
     /// when there must be a new wait for events; everything that had come by then has been read, so the waits that were
     /// due are over.
     pub(super) fn next_exchange(&mut self) -> Option<Exchange> {
-        let exchange = self.read_next().or_else(|| self.accept());
+        let exchange = self.find_exchange();
         self.taken(exchange)
     }
 
@@ -277,11 +193,31 @@ impl Reactor {
     }
 
     fn taken(&mut self, exchange: Option<Exchange>) -> Option<Exchange> {
-        match exchange {
-            Some(_) => self.watch.take(),
-            None => self.expire(),
+        let Some(mut exchange) = exchange else {
+            self.expire();
+            return None;
+        };
+        exchange.taken_at = self.now;
+        self.watch.take();
+        if !self.watch.hosted {
+            self.common.understudy.watch();
         }
-        exchange
+        Some(exchange)
+    }
+
+    fn find_exchange(&mut self) -> Option<Exchange> {
+        if self.ahead > 0 {
+            // Who wants to connect gets a turn too, before the understudy may rest again for want of hands.
+            let newcomer = self.accept();
+            if newcomer.is_some() {
+                return newcomer;
+            }
+            self.ahead -= 1;
+            if let Some(exchange) = self.ready.pop_front() {
+                return Some(exchange);
+            }
+        }
+        self.read_next().or_else(|| self.accept())
     }
 
     fn read_next(&mut self) -> Option<Exchange> {
@@ -326,11 +262,10 @@ impl Reactor {
     }
 
     fn hand_out(&mut self, key: usize, connection: Box<Connection>, request: Box<Request>) -> Exchange {
-        // A thread has it until it comes back.
         self.deadlines.clear(key);
         let common = self.common.clone();
         let (came_at, taken_at) = (self.polled_at, self.now);
-        Exchange { key, connection, request, common, came_at, taken_at, lent: false, sent_at: 0 }
+        Exchange { key, connection, request, common, came_at, taken_at, loan: None, lent: false, sent_at: 0 }
     }
 
     /// The connection waits for its socket.
@@ -370,7 +305,14 @@ impl Reactor {
     /// Forgets a connection; its socket was closed when the caller dropped it.
     pub(super) fn remove(&mut self, key: usize) {
         self.deadlines.clear(key);
-        self.slots.remove(key);
+        if let Slot::Here(mut connection) = self.slots.remove(key) {
+            self.bury(&mut connection);
+        }
         self.room_again();
+    }
+
+    /// Drops a connection, but not what it would have sent.
+    pub(super) fn bury(&mut self, connection: &mut Connection) {
+        std::mem::take(&mut connection.outbound).give_up(&mut self.spent);
     }
 }

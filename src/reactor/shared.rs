@@ -4,8 +4,8 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use mio::{Events, Poll, Registry, Waker};
@@ -13,10 +13,11 @@ use mio::{Events, Poll, Registry, Waker};
 use crate::net::Listener;
 use crate::proto::http1::Refusal;
 use crate::reactor::connection::End;
-use crate::reactor::exchange::Exchange;
+use crate::reactor::exchange::{Common, Exchange};
 use crate::reactor::notice::{Notice, Rest};
 use crate::reactor::reactor::{Reactor, WAKE};
 use crate::reactor::settings::ReactorSettings;
+use crate::reactor::understudy::Tick;
 
 /// Events fetched by one wait.
 const EVENTS: usize = 256;
@@ -28,19 +29,22 @@ pub struct SharedReactor {
     state: Mutex<Reactor>,
     /// Held by whoever waits. Taken before the state's lock, never while that is held.
     poller: Mutex<Poller>,
+    /// Threads that would like to wait, while the understudy does.
+    wanted: AtomicUsize,
+    common: Arc<Common>,
     /// For the threads that wait to be called, together with the state's lock.
     pub(super) calls: Condvar,
     registry: Registry,
     waker: Waker,
 }
 
-struct Poller {
+pub(super) struct Poller {
     poll: Poll,
-    events: Events,
+    pub(super) events: Events,
 }
 
 impl Poller {
-    fn wait(&mut self, timeout: Option<Duration>) -> io::Result<Rest> {
+    pub(super) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<Rest> {
         match self.poll.poll(&mut self.events, timeout) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
                 self.events.clear();
@@ -63,13 +67,18 @@ impl SharedReactor {
         let registry = poll.registry().try_clone()?;
         let waker = Waker::new(&registry, WAKE)?;
         let state = Reactor::new(registry.try_clone()?, settings, listeners, leaving)?;
-        Ok(Arc::new(Self {
+        let common = state.common.clone();
+        let shared = Arc::new(Self {
             state: Mutex::new(state),
             poller: Mutex::new(Poller { poll, events: Events::with_capacity(EVENTS) }),
             calls: Condvar::new(),
+            wanted: AtomicUsize::new(0),
+            common,
             registry,
             waker,
-        }))
+        });
+        shared.common.understudy.serve(Arc::downgrade(&shared));
+        Ok(shared)
     }
 
     /// The state, for a moment. The lock may be taken by a thread that is attached to an interpreter.
@@ -81,14 +90,60 @@ impl SharedReactor {
     /// Everything that became readable is then to be had from [`SharedReactor::next_exchange`]. Blocks, also while
     /// another thread waits: the caller must have let go of the interpreter.
     pub fn poll(&self, most: Option<Duration>) -> io::Result<Rest> {
-        let mut poller = self.poller.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut poller = self.lead();
         let timeout = self.lock().begin_wait(most);
         let rest = poller.wait(timeout);
         let mut state = self.lock();
         state.watch.end();
         let rest = rest?;
         state.take_in(&poller.events);
+        let (unsent, spent) = (state.take_unsent(), std::mem::take(&mut state.spent));
+        drop(state);
+        drop(spent);
+        self.flush(unsent);
         Ok(rest)
+    }
+
+    /// The right to wait. The understudy gives it up at once.
+    fn lead(&self) -> MutexGuard<'_, Poller> {
+        self.try_lead().unwrap_or_else(|| {
+            self.wanted.fetch_add(1, Ordering::SeqCst);
+            self.wake();
+            let poller = self.poller.lock().unwrap_or_else(PoisonError::into_inner);
+            self.wanted.fetch_sub(1, Ordering::SeqCst);
+            poller
+        })
+    }
+
+    /// The right to wait, if nobody does.
+    pub(super) fn try_lead(&self) -> Option<MutexGuard<'_, Poller>> {
+        match self.poller.try_lock() {
+            Ok(poller) => Some(poller),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// Whether somebody would like to wait.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.wanted.load(Ordering::Relaxed) > 0
+    }
+
+    /// Sends on these connections. Each is a turn of its own, so that nobody waits long for the state.
+    pub(super) fn flush(&self, unsent: Vec<usize>) {
+        for key in unsent {
+            self.lock().flush(key);
+        }
+    }
+
+    /// `tick` is called about once a second while exchanges are out, on a thread that is not Python's.
+    pub fn on_tick(&self, tick: Tick) {
+        self.common.understudy.on_tick(tick);
+    }
+
+    /// The loop of somebody else watches the descriptor and calls [`SharedReactor::poll`]: nobody stands in for it.
+    pub fn be_hosted(&self) {
+        self.lock().watch.hosted = true;
     }
 
     /// The next complete request. `None` when [`SharedReactor::poll`] must be called again.
@@ -136,13 +191,25 @@ impl SharedReactor {
         }
     }
 
+    /// A thread stays busy though its exchange is taken back by another, until [`SharedReactor::come_free`].
+    pub fn stay_busy(&self) {
+        self.lock().watch.take();
+    }
+
+    /// Such a thread is free again, after so many nanoseconds.
+    pub fn come_free(&self, took: u64) {
+        self.lock().watch.give_back(took);
+    }
+
     /// Whoever waits may have to know of a deadline, or of something that can be done at once.
     fn settle(&self, mut state: MutexGuard<'_, Reactor>) {
         let wakes = state.must_wake();
+        let spent = std::mem::take(&mut state.spent);
         drop(state);
         if wakes {
             self.wake();
         }
+        drop(spent);
     }
 
     /// What happened that a log may want to know, since the last call.
@@ -161,5 +228,11 @@ impl SharedReactor {
 impl AsFd for SharedReactor {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.registry.as_fd()
+    }
+}
+
+impl Drop for SharedReactor {
+    fn drop(&mut self) {
+        self.common.understudy.end();
     }
 }

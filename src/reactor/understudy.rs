@@ -1,30 +1,38 @@
-//! A thread that sends what is unsent while its worker's thread is inside the application. PEP 3333 forbids to hold a
-//! block back while the application computes the next one; with this thread to fall back on, blocks that follow each
-//! other within a moment may share a system call. It never runs Python. It looks every few milliseconds while blocks
-//! flow and is parked otherwise, so that an idle worker makes no system call and a short request pays nothing.
+//! A thread that does what cannot wait while the threads of the worker are inside the application. It never runs Python.
+//!
+//! It sends: PEP 3333 forbids to hold a block back while the application computes the next one; with this thread to fall
+//! back on, blocks that follow each other within a moment may share a system call. And it stands in at the reactor when no
+//! thread comes by: see [`crate::reactor::stand_in`].
+//!
+//! It looks every few milliseconds while requests are served and is parked otherwise, so that an idle worker makes no
+//! system call and a short request pays for looking at a flag.
 
-use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
 use crate::net::Stream;
-use crate::reactor::outbound::{Flushed, Outbound};
-use crate::sys::clock;
+use crate::reactor::loan::{Loan, Look};
+use crate::reactor::shared::SharedReactor;
+use crate::reactor::stand_in::{Sight, StandIn};
+use crate::sys::{clock, signals};
 
-/// How long a block may wait for the next one, in nanoseconds.
-pub const MOMENT: u64 = 1_000_000;
-/// Between two looks.
+/// Between two looks while blocks flow.
 const TICK: Duration = Duration::from_millis(2);
-/// Between two looks at a client that takes nothing.
+/// Between two looks while requests are served.
+const SLOWER_TICK: Duration = Duration::from_millis(4);
+/// Between two looks at clients that take nothing.
 const SLOW_TICK: Duration = Duration::from_millis(20);
 /// Looks in vain before it parks.
-const PATIENCE: u32 = 50;
-/// Bytes sent at one look.
-const TURN: usize = 1 << 20;
+const PATIENCE: u32 = 8;
+/// Between two calls of the driver's tick, in nanoseconds, and how long it sleeps at most while exchanges are out.
+const SECOND: u64 = 1_000_000_000;
 
-/// The worker's side of it. The thread starts with the first loan.
+/// Called about once a second while exchanges are out.
+pub type Tick = Box<dyn Fn() + Send>;
+
+/// The worker's side of it. The thread starts when it is needed for the first time.
 #[derive(Default)]
 pub struct Understudy {
     shared: Arc<Shared>,
@@ -33,35 +41,37 @@ pub struct Understudy {
 
 #[derive(Default)]
 struct Shared {
-    loan: Mutex<Option<Loan>>,
-    parked: AtomicBool,
+    loans: Mutex<Vec<Weak<Loan>>>,
+    reactor: OnceLock<Weak<SharedReactor>>,
+    tick: Mutex<Option<Tick>>,
+    /// One of the constants below.
+    sleep: AtomicU8,
 }
 
-struct Loan {
-    stream: Arc<Stream>,
-    outbound: Outbound,
-    /// When something was sent last, in nanoseconds.
-    since: u64,
-    failed: Option<io::Error>,
-}
+/// It sleeps until it is needed: so it begins.
+const PARKED: u8 = 0;
+/// It waits for events, until it is woken by [`SharedReactor::wake`].
+const LEADING: u8 = 1;
+/// It looks again after a short sleep, from which a loan may wake it.
+const DOZING: u8 = 2;
+const AWAKE: u8 = 3;
 
-impl Loan {
-    fn has_work(&self) -> bool {
-        self.failed.is_none() && !self.outbound.is_empty()
-    }
+/// How the worker was while the understudy slept for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Slept {
+    Idle,
+    Busy,
 }
 
 impl Understudy {
-    /// Lends what is unsent on a connection until [`Understudy::take_back`]. `since`: when something was sent last, in
-    /// nanoseconds; a moment later the understudy sends.
-    pub fn lend(&self, stream: &Arc<Stream>, outbound: Outbound, since: u64) {
-        *self.shared.lock() = Some(Loan { stream: stream.clone(), outbound, since, failed: None });
-        let thread = self.thread.get_or_init(|| start(self.shared.clone()));
-        if self.shared.parked.swap(false, Ordering::SeqCst)
-            && let Some(thread) = thread
-        {
-            thread.unpark();
-        }
+    /// The reactor at which it is to stand in.
+    pub fn serve(&self, reactor: Weak<SharedReactor>) {
+        let _ = self.shared.reactor.set(reactor);
+    }
+
+    /// What it calls about once a second while exchanges are out, on its own thread.
+    pub fn on_tick(&self, tick: Tick) {
+        *self.shared.tick.lock().unwrap_or_else(PoisonError::into_inner) = Some(tick);
     }
 
     /// Whether there is a thread to send what waits; starts it if there is none yet.
@@ -69,12 +79,55 @@ impl Understudy {
         self.thread.get_or_init(|| start(self.shared.clone())).is_some()
     }
 
-    /// What is still unsent. Errors: the socket failed meanwhile.
-    pub fn take_back(&self) -> io::Result<Outbound> {
-        match self.shared.lock().take() {
-            Some(Loan { failed: Some(error), .. }) => Err(error),
-            Some(loan) => Ok(loan.outbound),
-            None => Ok(Outbound::default()),
+    /// A place for what is unsent on a connection. It is looked after for as long as the caller keeps it.
+    pub fn open_loan(&self, stream: &Arc<Stream>) -> Arc<Loan> {
+        let loan = Arc::new(Loan::new(stream));
+        self.shared.loans().push(Arc::downgrade(&loan));
+        loan
+    }
+
+    /// Something has been lent.
+    pub fn lent(&self) {
+        self.rouse(DOZING);
+    }
+
+    /// A thread goes into the application. Cheap unless the understudy sleeps for good.
+    pub fn watch(&self) {
+        self.rouse(PARKED);
+    }
+
+    /// The reactor is gone, and with it the need.
+    pub fn end(&self) {
+        if self.thread.get().is_some() {
+            self.rouse(DOZING);
+        }
+    }
+
+    /// Wakes it from a sleep that is as deep as that, or deeper.
+    fn rouse(&self, depth: u8) {
+        if self.shared.sleep.load(Ordering::Relaxed) <= depth {
+            self.wake();
+        }
+    }
+
+    #[cold]
+    fn wake(&self) {
+        let sleep = self.shared.sleep.swap(AWAKE, Ordering::SeqCst);
+        if !self.is_there() {
+            return;
+        }
+        match sleep {
+            AWAKE => {}
+            LEADING => {
+                if let Some(reactor) = self.shared.reactor() {
+                    reactor.wake();
+                }
+            }
+            _ => {
+                if let Some(Some(thread)) = self.thread.get() {
+                    thread.unpark();
+                }
+            }
         }
     }
 }
@@ -82,65 +135,106 @@ impl Understudy {
 /// Where no thread can be started, no block waits.
 fn start(shared: Arc<Shared>) -> Option<Thread> {
     let thread = thread::Builder::new().name("understudy".to_owned()).stack_size(128 * 1024);
-    thread.spawn(move || shared.watch()).ok().map(|handle| handle.thread().clone())
+    // Signals are the main thread's: they interrupt it, and CPython's handlers run there.
+    let held = signals::hold();
+    let handle = thread.spawn(move || shared.live());
+    drop(held);
+    handle.ok().map(|handle| handle.thread().clone())
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Option<Loan>> {
-        self.loan.lock().unwrap_or_else(PoisonError::into_inner)
+    fn loans(&self) -> MutexGuard<'_, Vec<Weak<Loan>>> {
+        self.loans.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn watch(&self) {
+    fn reactor(&self) -> Option<Arc<SharedReactor>> {
+        self.reactor.get()?.upgrade()
+    }
+
+    fn live(&self) {
+        let mut stand_in = StandIn::default();
         let mut vain = 0;
-        loop {
-            let pause = match self.look() {
-                Look::Nothing => {
-                    vain += 1;
-                    TICK
-                }
-                Look::Sent => {
-                    vain = 0;
-                    TICK
-                }
-                Look::Blocked => SLOW_TICK,
+        let mut ticked = clock::monotonic();
+        while let Some(reactor) = self.reactor() {
+            self.sleep.store(AWAKE, Ordering::SeqCst);
+            let sent = self.send();
+            let sight = stand_in.look(&reactor);
+            let now = clock::monotonic();
+            if sight == Sight::Nothing {
+                ticked = now;
+            } else if now.saturating_sub(ticked) >= SECOND {
+                ticked = now;
+                self.tick();
+            }
+            let pause = match (sent, sight) {
+                (Look::Sent, _) => TICK,
+                (Look::Blocked, Sight::Nothing | Sight::Attended) => SLOW_TICK,
+                _ => SLOWER_TICK,
             };
-            if vain < PATIENCE {
-                thread::sleep(pause);
-                continue;
+            let busy = sent != Look::Nothing || matches!(sight, Sight::Passed | Sight::Deserted);
+            vain = if busy { 0 } else { vain + 1 };
+            if sight == Sight::Deserted && sent != Look::Sent && stand_in.is_patient() {
+                self.lead(&reactor, &mut stand_in, sent);
+            } else if vain < PATIENCE {
+                drop(reactor);
+                // While blocks flow none of them wakes it.
+                let sleep = if pause == TICK { AWAKE } else { DOZING };
+                self.sleep.store(sleep, Ordering::SeqCst);
+                thread::park_timeout(pause);
+            } else {
+                vain = 0;
+                if self.park(reactor) == Slept::Idle {
+                    ticked = clock::monotonic();
+                }
             }
-            vain = 0;
-            self.parked.store(true, Ordering::SeqCst);
-            // A loan made before the flag was up has woken nobody.
-            while self.parked.load(Ordering::SeqCst) && !self.has_work() {
+        }
+    }
+
+    /// Waits for events in the threads' place.
+    fn lead(&self, reactor: &SharedReactor, stand_in: &mut StandIn, sent: Look) {
+        let most = if sent == Look::Blocked { SLOW_TICK } else { Duration::from_nanos(SECOND) };
+        self.sleep.swap(LEADING, Ordering::SeqCst);
+        // What was lent before this is up has woken nobody.
+        if self.has_loans() == (sent == Look::Blocked) {
+            stand_in.wait(reactor, most);
+        }
+    }
+
+    /// Sleeps until it is needed, or at most until the next tick.
+    fn park(&self, reactor: Arc<SharedReactor>) -> Slept {
+        self.sleep.swap(PARKED, Ordering::SeqCst);
+        // What was lent or taken before this is up has woken nobody.
+        let out = reactor.lock().watch.out() > 0;
+        let needed = self.has_loans() || StandIn::is_needed(&reactor);
+        drop(reactor);
+        match (needed, out) {
+            (true, _) => {}
+            (false, true) => thread::park_timeout(Duration::from_nanos(SECOND)),
+            (false, false) => {
                 thread::park();
-            }
-            self.parked.store(false, Ordering::SeqCst);
-        }
-    }
-
-    fn has_work(&self) -> bool {
-        self.lock().as_ref().is_some_and(Loan::has_work)
-    }
-
-    fn look(&self) -> Look {
-        let mut guard = self.lock();
-        let Some(loan) = guard.as_mut().filter(|loan| loan.has_work()) else { return Look::Nothing };
-        if clock::monotonic().saturating_sub(loan.since) < MOMENT {
-            return Look::Sent;
-        }
-        match loan.outbound.flush_and_keep(&loan.stream, TURN) {
-            Ok(Flushed::Blocked { .. }) => Look::Blocked,
-            Ok(_) => Look::Sent,
-            Err(error) => {
-                loan.failed = Some(error);
-                Look::Nothing
+                return Slept::Idle;
             }
         }
+        Slept::Busy
     }
-}
 
-enum Look {
-    Nothing,
-    Sent,
-    Blocked,
+    fn has_loans(&self) -> bool {
+        self.loans().iter().filter_map(Weak::upgrade).any(|loan| loan.has_work())
+    }
+
+    /// Sends of every loan what may not wait any longer.
+    fn send(&self) -> Look {
+        let loans: Vec<_> = {
+            let mut loans = self.loans();
+            loans.retain(|loan| loan.strong_count() > 0);
+            loans.iter().filter_map(Weak::upgrade).collect()
+        };
+        loans.iter().map(|loan| loan.look()).max().unwrap_or(Look::Nothing)
+    }
+
+    fn tick(&self) {
+        if let Some(tick) = &*self.tick.lock().unwrap_or_else(PoisonError::into_inner) {
+            tick();
+        }
+    }
 }

@@ -25,6 +25,8 @@ pub struct Watch {
     pub waits: u64,
     /// How long a request takes, as a moving average in nanoseconds.
     pace: u64,
+    /// The loop of somebody else waits in the place of threads.
+    pub hosted: bool,
     /// No thread is to wait any more.
     pub stopped: bool,
 }

@@ -1,7 +1,7 @@
 //! An alarm clock as a descriptor, for loops of others: they watch descriptors and know nothing of our deadlines.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 /// Becomes readable at the time for which it is set. Needs no reading where it is watched for changes (edge-triggered).
 pub struct Alarm {
@@ -40,15 +40,10 @@ impl AsFd for Alarm {
     }
 }
 
-/// A descriptor that never becomes readable.
-pub fn never() -> io::Result<OwnedFd> {
-    clock::Clock::new().map(Into::into)
-}
-
 #[cfg(target_os = "linux")]
 mod clock {
     use std::io;
-    use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+    use std::os::fd::{AsFd, BorrowedFd};
     use std::time::Duration;
 
     use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
@@ -70,12 +65,6 @@ mod clock {
     impl AsFd for Clock {
         fn as_fd(&self) -> BorrowedFd<'_> {
             self.0.as_fd()
-        }
-    }
-
-    impl From<Clock> for OwnedFd {
-        fn from(clock: Clock) -> Self {
-            clock.0.into()
         }
     }
 }
@@ -101,12 +90,6 @@ mod clock {
     impl AsFd for Clock {
         fn as_fd(&self) -> BorrowedFd<'_> {
             self.0.as_fd()
-        }
-    }
-
-    impl From<Clock> for OwnedFd {
-        fn from(clock: Clock) -> Self {
-            clock.0
         }
     }
 }

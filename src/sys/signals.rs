@@ -70,6 +70,23 @@ impl Drop for SignalPipe {
     }
 }
 
+/// Keeps signals from the calling thread, and from threads that it starts meanwhile, until it is dropped.
+pub struct Held(Option<SigSet>);
+
+/// See [`Held`].
+pub fn hold() -> Held {
+    Held(SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK).ok())
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(mask) = self.0 {
+            // It was valid before.
+            let _ = mask.thread_set_mask();
+        }
+    }
+}
+
 /// Gives signals their default effect again.
 pub fn reset(signals: &[Signal]) {
     for &number in signals {
@@ -84,4 +101,17 @@ fn write_one(fd: i32, byte: u8) {
     // is pending.
     unsafe { libc::write(fd, (&raw const byte).cast(), 1) };
     nix::errno::Errno::set_raw(errno);
+}
+
+/// Makes a thread of this process leave a system call, by the signal `INTERRUPT`.
+pub fn interrupt(thread: u64) -> io::Result<()> {
+    // SAFETY: the number is that of the main thread, which lives as long as the process.
+    let result = unsafe { libc::pthread_kill(thread as libc::pthread_t, libc::SIGURG) };
+    if result == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(result)) }
+}
+
+/// Leaves all signals to other threads than this one.
+pub fn block_all() {
+    // Fails only for a bad argument.
+    let _ = SigSet::all().thread_block();
 }

@@ -12,6 +12,8 @@ mod service;
 mod setup;
 pub mod sync;
 pub mod threads;
+mod watch;
+mod watchdog;
 
 pub use hooks::Hooks;
 pub use setup::{ListenerSetup, Setup};

@@ -1,6 +1,7 @@
 //! Calls the application for one exchange and carries its answer out, whatever way it ends.
 
-use pyo3::exceptions::{PyOSError, PyStopIteration};
+use std::sync::Arc;
+
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
@@ -8,6 +9,7 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 use super::abort::Abort;
 use super::amend::{Original, amend};
 use super::callables::Callables;
+use super::deadline::Due;
 use super::ended::Ended;
 use super::environ::{Environs, ListenerName, ServerFacts};
 use super::ffi;
@@ -18,8 +20,8 @@ use super::objects::Objects;
 use super::responder::Responder;
 use super::response::Flaw;
 use super::sendfile::Sendable;
+use super::served::{Served, conclude};
 use super::waiting::Waiting;
-use crate::proto::http1::Refusal;
 use crate::reactor::{DateCache, End, Exchange};
 use crate::sys::fork;
 
@@ -67,43 +69,6 @@ impl<'py> Opened<'py> {
     }
 }
 
-/// A request that has been served, one way or another. The exchange goes back to the reactor.
-pub struct Served {
-    /// The request and its connection.
-    pub exchange: Exchange,
-    /// What to do with the connection.
-    pub outcome: Outcome,
-    /// The status code sent, 0 if none was.
-    pub code: u16,
-    /// Body bytes handed to the connection.
-    pub sent: u64,
-    /// The exception to be logged.
-    pub error: Option<PyErr>,
-    /// The application gave so many bytes less than its `Content-Length` said.
-    pub missing: u64,
-    /// The application yielded bytes where no body may be.
-    pub dropped_body: bool,
-    /// The environ, if the bridge was told to keep it and one could be made.
-    pub environ: Option<Py<PyDict>>,
-    /// The request for hooks, if the bridge makes any.
-    pub request: Option<Py<PyAny>>,
-    /// Whether the head of the application's response is out.
-    pub head_sent: bool,
-    /// Whether its body was sent in chunks.
-    pub chunked: bool,
-}
-
-/// What becomes of the connection.
-#[derive(Debug)]
-pub enum Outcome {
-    /// A response went out, or as much of it as was possible.
-    Responded(End),
-    /// Nothing went out: the server answers in the application's place.
-    Refused(Refusal),
-    /// The client is gone.
-    ClientGone(std::io::Error),
-}
-
 impl Bridge {
     /// `listeners` in the order in which the reactor counts them.
     pub fn new(
@@ -114,7 +79,7 @@ impl Bridge {
         sendfile: bool,
     ) -> PyResult<Self> {
         let environs = Environs::new(py, facts, listeners)?;
-        let callables = Callables::new(py, &environs, &facts.server, Waiting::Thread)?;
+        let callables = Callables::new(py, &environs, &facts.server, Waiting::Thread, None)?;
         Ok(Self {
             application,
             environs,
@@ -127,9 +92,22 @@ impl Bridge {
         })
     }
 
+    /// Requests have a deadline from now on, of which `due` is told.
+    pub fn limit(&mut self, py: Python<'_>, due: Arc<Due>) -> PyResult<()> {
+        let waiting = self.callables.responder.get().waiting().clone_ref(py);
+        self.callables = Callables::new(py, &self.environs, &self.server, waiting, Some(due))?;
+        Ok(())
+    }
+
+    /// What is behind the callables of the request being served, or served last.
+    pub fn responder(&self) -> &Py<Responder> {
+        &self.callables.responder
+    }
+
     /// Requests wait for their clients in a hub, by calling `wait`: see [`Waiting::Hub`].
     pub fn wait_in(&mut self, py: Python<'_>, wait: Py<PyAny>) -> PyResult<()> {
-        self.callables = Callables::new(py, &self.environs, &self.server, Waiting::Hub(wait))?;
+        let due = self.callables.responder.get().due().cloned();
+        self.callables = Callables::new(py, &self.environs, &self.server, Waiting::Hub(wait), due)?;
         Ok(())
     }
 
@@ -158,8 +136,8 @@ impl Bridge {
         Opened { request, stage: Stage::Ready(environ) }
     }
 
-    /// Calls the application and sends its response.
-    pub fn call(&mut self, py: Python<'_>, opened: Opened<'_>) -> Served {
+    /// Calls the application and sends its response. `returned` is called as soon as the application is done.
+    pub fn call(&mut self, py: Python<'_>, opened: Opened<'_>, returned: impl FnOnce()) -> Served {
         let request = opened.request.map(Bound::unbind);
         let environ = match opened.stage {
             Stage::Ready(environ) => environ,
@@ -168,9 +146,10 @@ impl Bridge {
         let kept = (self.keep_environ || self.objects.is_some()).then(|| environ.clone().unbind());
         let responder = self.callables.responder.bind(py).clone();
         let result = self.run(&responder, environ);
+        returned();
         let ended = responder.get().remove();
-        if let (Some(objects), Some(request)) = (&self.objects, &request)
-            && let Err(error) = objects.complete(request.bind(py), &ended.exchange.request)
+        if let (Some(objects), Some(request), Some(exchange)) = (&self.objects, &request, &ended.exchange)
+            && let Err(error) = objects.complete(request.bind(py), &exchange.request)
         {
             error.write_unraisable(py, None);
         }
@@ -298,59 +277,4 @@ fn close(iterable: &Bound<'_, PyAny>) -> PyResult<()> {
         Some(close) => close.call0().map(drop),
         None => Ok(()),
     }
-}
-
-fn conclude(
-    py: Python<'_>,
-    ended: Ended,
-    result: Result<(End, Option<Flaw>), Abort>,
-    environ: Option<Py<PyDict>>,
-    request: Option<Py<PyAny>>,
-) -> Served {
-    let mut served = Served {
-        exchange: ended.exchange,
-        // An unfinished body shows that something is missing: no last chunk, or fewer bytes than announced.
-        outcome: Outcome::Responded(End::Close),
-        code: ended.code,
-        sent: ended.sent,
-        error: None,
-        missing: 0,
-        dropped_body: ended.dropped_body,
-        environ,
-        request,
-        head_sent: ended.head_sent,
-        chunked: ended.chunked,
-    };
-    // An OSError that came through the application may be what we raised in it ourselves.
-    let abort = match (result, ended.fault) {
-        (Ok((end, flaw)), _) => {
-            served.outcome = Outcome::Responded(end);
-            served.missing = flaw.map_or(0, |Flaw::Short(missing)| missing);
-            return served;
-        }
-        (Err(Abort::App(error)), Some(fault)) if error.is_instance_of::<PyOSError>(py) => fault,
-        (Err(abort), _) => abort,
-    };
-    match abort {
-        // How those who used the socket themselves say that nothing is left to be answered, as to Gunicorn.
-        Abort::App(error)
-            if ended.handed_over && !ended.head_sent && error.is_instance_of::<PyStopIteration>(py) =>
-        {
-            served.outcome = Outcome::Responded(End::Cut);
-        }
-        Abort::Client(error) => served.outcome = Outcome::ClientGone(error),
-        Abort::Request(refusal) if !ended.head_sent => {
-            served.code = refusal.status();
-            served.outcome = Outcome::Refused(refusal);
-        }
-        Abort::Request(_) => {}
-        Abort::App(error) => {
-            served.error = Some(error);
-            if !ended.head_sent {
-                served.code = 500;
-                served.outcome = Outcome::Refused(Refusal::Internal);
-            }
-        }
-    }
-    served
 }

@@ -2,22 +2,22 @@
 //! `wsgi.early_hints`. They share the response; once it has ended they refuse.
 
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use pyo3::exceptions::{PyAssertionError, PyRuntimeError, PyTypeError};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyTuple};
 
 use super::abort::Abort;
+use super::deadline::Due;
 use super::ended::Ended;
 use super::ffi;
-use super::os_error::os_error;
-use super::response::{Flaw, Response, Scratch};
+use super::live::{Live, already_set, gone, undeclared};
+use super::response::{Flaw, Response};
 use super::start_response::{Declared, encode_hints};
 use super::waiting::Waiting;
-use crate::proto::http1::Refusal;
-use crate::reactor::{BodyError, End, Exchange, Payload};
+use crate::reactor::{BodyError, ClientWait, End, Exchange};
 
 /// One response and what the application has said of it. Made once and used for one request after the other, as long
 /// as no application keeps one of its callables beyond the request.
@@ -28,26 +28,15 @@ pub struct Responder {
     live: Mutex<Live>,
     /// Where its requests wait for their clients.
     waiting: Waiting,
-}
-
-#[derive(Default)]
-struct Live {
-    response: Option<Response>,
-    declared: Declared,
-    /// Where a new declaration is put together, so that a bad one leaves the old in place.
-    spare: Declared,
-    scratch: Scratch,
-    date: Option<[u8; 29]>,
-    /// The bound `write`, which every `start_response` returns.
-    write: Option<Py<PyAny>>,
-    /// What happened to the client during a call from the application, which may have swallowed the exception.
-    fault: Option<Abort>,
+    /// Until when a request may take, if there is a limit.
+    due: Option<Arc<Due>>,
 }
 
 impl Responder {
     /// A responder without a response. `server` is the `Server` field of its responses, checked.
-    pub fn new(py: Python<'_>, server: &[u8], waiting: Waiting) -> PyResult<Py<Self>> {
-        let this = Py::new(py, Self { live: Mutex::default(), waiting })?;
+    /// `due` is told of the deadlines of its requests, if they have any.
+    pub fn new(py: Python<'_>, server: &[u8], waiting: Waiting, due: Option<Arc<Due>>) -> PyResult<Py<Self>> {
+        let this = Py::new(py, Self { live: Mutex::default(), waiting, due })?;
         let write = this.bind(py).getattr("write")?.unbind();
         let mut live = this.get().lock();
         live.write = Some(write);
@@ -59,6 +48,11 @@ impl Responder {
     /// Where its requests wait for their clients.
     pub fn waiting(&self) -> &Waiting {
         &self.waiting
+    }
+
+    /// What knows the deadlines of its requests, if they have any.
+    pub fn due(&self) -> Option<&Arc<Due>> {
+        self.due.as_ref()
     }
 
     /// Breaks the cycle through `write`: some application keeps this responder, and nobody will use it again.
@@ -75,6 +69,7 @@ impl Responder {
     pub fn install(&self, exchange: Exchange, date: &[u8; 29]) {
         let mut live = self.lock();
         live.response = Some(Response::new(exchange));
+        live.seized = None;
         live.date = Some(*date);
         live.declared.clear();
     }
@@ -86,17 +81,21 @@ impl Responder {
     /// If there is none.
     pub fn remove(&self) -> Ended {
         let mut live = self.lock();
-        let response = live.response.take().expect("a response was installed");
-        Ended {
-            head_sent: response.is_head_sent(),
-            code: live.declared.code,
-            sent: response.sent(),
-            dropped_body: response.dropped_body(),
-            handed_over: response.exchange().is_handed_over(),
-            chunked: response.is_chunked(),
-            fault: live.fault.take(),
-            exchange: response.into_exchange(),
-        }
+        let ended = live.response.take().map(|response| live.ended(response));
+        let ended = ended.or_else(|| live.seized.take()).expect("a response was installed");
+        Ended { fault: live.fault.take(), ..ended }
+    }
+
+    /// Takes the response away in the middle of the request, which has had its time: from now on the application gets
+    /// [`RequestTimeout`] from all that belongs to it. `None`: there is none, or its socket is the application's.
+    /// Needs no interpreter.
+    pub fn seize(&self) -> Option<(Exchange, Ended)> {
+        let mut live = self.lock();
+        let response = live.response.take_if(|response| !response.exchange().is_handed_over())?;
+        let mut ended = live.ended(response);
+        let exchange = ended.exchange.take()?;
+        live.seized = Some(ended.without_exchange());
+        Some((exchange, ended))
     }
 
     /// The value of the last field with that name that the application declared.
@@ -148,16 +147,34 @@ impl Responder {
     /// Waits until the client has taken enough.
     fn wait_for_room(&self, py: Python<'_>) -> Result<(), Abort> {
         loop {
-            let wait = match &mut self.lock().response {
-                Some(response) => response.exchange_mut().make_room()?,
-                // The request has ended meanwhile; the loop goes on sending.
-                None => None,
+            let wait = {
+                let Live { response, seized, .. } = &mut *self.lock();
+                match response {
+                    Some(response) => response.exchange_mut().make_room()?,
+                    None if seized.is_some() => return Err(gone(seized).into()),
+                    // The request has ended meanwhile; the loop goes on sending.
+                    None => None,
+                }
             };
             let Some(wait) = wait else { return Ok(()) };
-            if !self.waiting.wait(py, &wait)?? {
+            if !self.wait(py, wait)?? {
                 return Err(io::Error::from(io::ErrorKind::TimedOut).into());
             }
         }
+    }
+
+    /// Waits for the client; `false` when it had time enough. Not beyond the request's deadline: whoever called looks
+    /// at the response again anyway, and finds that it was taken away.
+    fn wait(&self, py: Python<'_>, mut wait: ClientWait) -> PyResult<io::Result<bool>> {
+        // Until the watchdog has done so.
+        const SOON: Duration = Duration::from_millis(5);
+        let left = self.due.as_ref().and_then(|due| due.left()).map(|left| left.max(SOON));
+        let is_cut = left.is_some_and(|left| wait.patience.is_none_or(|patience| left < patience));
+        if is_cut {
+            wait.patience = left;
+        }
+        let waited = self.waiting.wait(py, &wait)?;
+        Ok(waited.map(|in_time| in_time || is_cut))
     }
 
     /// Sends a file's `available` bytes from `offset` on, as far as the response may have them. `open` gives the file
@@ -169,8 +186,8 @@ impl Responder {
         open: impl FnOnce() -> std::io::Result<std::fs::File>,
     ) -> Result<(), Abort> {
         let mut live = self.lock();
-        let Live { response, declared, scratch, date, .. } = &mut *live;
-        let response = response.as_mut().ok_or_else(ended)?;
+        let Live { response, seized, declared, scratch, date, .. } = &mut *live;
+        let response = response.as_mut().ok_or_else(|| gone(seized))?;
         if !response.is_declared() {
             return Err(undeclared().into());
         }
@@ -193,14 +210,14 @@ impl Responder {
         loop {
             let wait = {
                 let mut live = self.lock();
-                let exchange = live.response.as_mut().ok_or_else(ended)?.exchange_mut();
+                let exchange = live.response()?.exchange_mut();
                 match exchange.read_body(out) {
                     Ok(Some(end)) => return Ok(end),
                     Ok(None) => exchange.body_wait(),
                     Err(error) => return Err(live.body_failed(error)),
                 }
             };
-            let error = match self.waiting.wait(py, &wait)? {
+            let error = match self.wait(py, wait)? {
                 Ok(true) => continue,
                 Ok(false) => BodyError::Silent,
                 Err(error) => BodyError::Io(error),
@@ -211,9 +228,7 @@ impl Responder {
 
     /// A handle on the client's socket.
     pub fn socket(&self) -> PyResult<std::os::fd::OwnedFd> {
-        let live = self.lock();
-        let response = live.response.as_ref().ok_or_else(ended)?;
-        Ok(response.exchange().socket().try_clone_to_owned()?)
+        Ok(self.lock().response()?.exchange().socket().try_clone_to_owned()?)
     }
 
     /// The application goes on with the socket: for the server the connection ends with this request.
@@ -241,7 +256,7 @@ impl Responder {
         let py = status.py();
         let mut spare = {
             let mut live = self.lock();
-            let response = live.response.as_ref().ok_or_else(ended)?;
+            let response = live.response()?;
             match exc_info {
                 Some(exc_info) if response.is_head_sent() => return Err(reraised(exc_info)?),
                 None if response.is_declared() => {
@@ -255,7 +270,7 @@ impl Responder {
         spare.set_status(status)?;
         spare.set_headers(headers)?;
         let mut live = self.lock();
-        let response = live.response.as_mut().ok_or_else(ended)?;
+        let response = live.response()?;
         if response.is_head_sent() {
             return Err(already_set());
         }
@@ -273,7 +288,7 @@ impl Responder {
     fn early_hints(&self, headers: &Bound<'_, PyAny>) -> PyResult<()> {
         let fields = encode_hints(headers)?;
         let mut live = self.lock();
-        let response = live.response.as_mut().ok_or_else(ended)?;
+        let response = live.response()?;
         response.early_hints(&fields).map_err(|error| live.raised(error.into()))
     }
 }
@@ -283,75 +298,6 @@ fn bytes<'a, 'py>(block: &'a Bound<'py, PyAny>) -> PyResult<&'a Bound<'py, PyByt
         Ok(block) => Ok(block),
         Err(_) => Err(PyTypeError::new_err(format!("{} is not a byte", block.repr()?))),
     }
-}
-
-impl Live {
-    /// Sends a block; `last` promises that no other follows. Tells whether the application must wait for the client.
-    fn send(&mut self, block: &Bound<'_, PyBytes>, last: bool) -> Result<bool, Abort> {
-        let Live { response, declared, scratch, date, .. } = self;
-        let response = response.as_mut().ok_or_else(ended)?;
-        if !response.is_declared() {
-            return Err(undeclared().into());
-        }
-        let date = date.as_ref().expect("installed with the response");
-        let keep = || -> Payload {
-            // The end of a subclass's object may run the application's code, which must not happen under the lock.
-            match block.is_exact_instance_of::<PyBytes>() {
-                true => Box::new(PyBackedBytes::from(block.clone())),
-                false => Box::new(block.as_bytes().to_vec()),
-            }
-        };
-        response.write(declared, scratch, date, block.as_bytes(), last, keep)?;
-        Ok(response.exchange_mut().is_full()?)
-    }
-
-    fn finish(&mut self) -> Result<(End, Option<Flaw>), Abort> {
-        let Live { response, declared, scratch, date, .. } = self;
-        let response = response.as_mut().ok_or_else(ended)?;
-        if !response.is_declared() {
-            return Err(undeclared().into());
-        }
-        Ok(response.finish(declared, scratch, date.as_ref().expect("installed with the response"))?)
-    }
-
-    /// The exception with which the application hears of it; what it really was is kept.
-    fn raised(&mut self, abort: Abort) -> PyErr {
-        match abort {
-            Abort::App(error) => error,
-            Abort::Client(error) => {
-                let raised = os_error(&error);
-                self.fault = Some(Abort::Client(error));
-                raised
-            }
-            Abort::Request(refusal) => {
-                let text = refusal.log_text();
-                self.fault = Some(Abort::Request(refusal));
-                std::io::Error::new(std::io::ErrorKind::InvalidData, text).into()
-            }
-        }
-    }
-
-    fn body_failed(&mut self, error: BodyError) -> PyErr {
-        use std::io::Error;
-        self.raised(match error {
-            BodyError::Refused(refusal) => Abort::Request(refusal),
-            BodyError::Silent => Abort::Request(Refusal::Timeout),
-            BodyError::Premature => Abort::Client(Error::from_raw_os_error(libc::ECONNRESET)),
-            BodyError::Io(error) => Abort::Client(error),
-        })
-    }
-}
-
-fn ended() -> PyErr {
-    PyRuntimeError::new_err("this request has ended")
-}
-
-fn already_set() -> PyErr {
-    PyAssertionError::new_err("Response headers already set!")
-}
-
-fn undeclared() -> PyErr {
-    PyAssertionError::new_err("the application sent a body before it called start_response()")
 }
 
 /// The exception in an `exc_info` triple, with its traceback.

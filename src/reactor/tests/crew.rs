@@ -147,3 +147,14 @@ fn who_waits_to_be_called_stops_too() {
     let _client = threads.client(50);
     threads.who();
 }
+
+#[test]
+fn a_free_thread_is_called_when_a_request_turns_out_to_be_long() {
+    let threads = Threads::new(2);
+    threads.service.until_state(|state| state.watch.followers == 1);
+    let _long = threads.client(1000);
+    let started = Instant::now();
+    let mut client = threads.client(0);
+    read(&mut client, OK.len());
+    assert!(started.elapsed() < Duration::from_millis(800));
+}

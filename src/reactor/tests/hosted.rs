@@ -58,6 +58,7 @@ fn what_no_socket_tells_of_is_due() {
 #[test]
 fn who_is_not_welcome_waits_and_does_not_keep_the_loop_awake() {
     let service = Service::new(settings());
+    service.reactor.be_hosted();
     let mut known = service.client();
     known.write_all(GET).expect("sent");
     answer(&service.reactor, service.exchange(), End::Keep);

@@ -15,6 +15,7 @@ use crate::sys::clock;
 mod connections;
 mod crew;
 mod hosted;
+mod understudy;
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";

@@ -1,0 +1,144 @@
+//! One turn of the loop, around the wait itself: how long it may last, what it has brought, and what is left for the
+//! next one.
+
+use std::time::Duration;
+
+use mio::Events;
+
+use crate::reactor::accept::Accepting;
+use crate::reactor::connection::Phase;
+use crate::reactor::reactor::{LISTENERS, Reactor, Slot, WAKE, WATCHED};
+use crate::sys::clock;
+
+impl Reactor {
+    /// Takes in what a wait has brought. Everything that became readable is then to be had from
+    /// [`Reactor::next_exchange`], what can be sent from [`Reactor::take_unsent`].
+    pub(super) fn take_in(&mut self, events: &Events) {
+        self.burst = self.common.settings.accept_burst;
+        self.take_in_for_others(events);
+        self.rested();
+    }
+
+    /// As [`Reactor::take_in`], by who takes no connections.
+    pub(super) fn take_in_for_others(&mut self, events: &Events) {
+        self.now = clock::monotonic();
+        self.polled_at = self.now;
+        self.dispatch(events);
+        self.go_on();
+    }
+
+    /// Goes on with what had its turn, while another thread waits for events.
+    pub(super) fn stir(&mut self) {
+        self.now = clock::monotonic();
+        self.go_on();
+    }
+
+    fn go_on(&mut self) {
+        self.readable.extend(self.later.drain(..));
+        self.ahead = self.ready.len();
+    }
+
+    /// The connections on which something may be sent now.
+    pub(super) fn take_unsent(&mut self) -> Vec<usize> {
+        std::mem::take(&mut self.resume)
+    }
+
+    /// Reads from one of the readable connections; a request that is complete waits for a thread. `false`: all that had
+    /// come was read, and the waits that were due are over.
+    pub(super) fn read_ahead(&mut self) -> bool {
+        let Some(key) = self.readable.pop_front() else {
+            self.expire();
+            return false;
+        };
+        let exchange = self.read(key);
+        self.ready.extend(exchange);
+        true
+    }
+
+    /// Whether something can be done without waiting.
+    pub(super) fn has_work(&self) -> bool {
+        !self.readable.is_empty() || !self.later.is_empty() || !self.resume.is_empty()
+    }
+
+    /// When there is something to do of which no socket tells, in nanoseconds of the monotonic clock; 0 = now.
+    pub fn next_due(&self) -> Option<u64> {
+        if self.has_work() || !self.ready.is_empty() {
+            return Some(0);
+        }
+        self.next_deadline()
+    }
+
+    fn next_deadline(&self) -> Option<u64> {
+        let resume = match self.accepting {
+            Accepting::Exhausted(until) => Some(until),
+            _ => None,
+        };
+        self.deadlines.next_due().into_iter().chain(resume).min()
+    }
+
+    /// A thread waits for events from now on: how long it may, at most `most`; `None` = for ever.
+    pub(super) fn begin_wait(&mut self, most: Option<Duration>) -> Option<Duration> {
+        if !self.watch.hosted {
+            self.rise();
+        }
+        let now = clock::monotonic();
+        let until = self.watch.begin(now, self.next_due());
+        let left = until.map(|until| Duration::from_nanos(until.saturating_sub(now)));
+        left.into_iter().chain(most).min()
+    }
+
+    /// The understudy waits for events from now on: how long it may, at most `most`. Nobody could take a connection.
+    pub(super) fn begin_stand_in(&mut self, most: Duration) -> Option<Duration> {
+        if most.is_zero() || self.has_work() {
+            return Some(Duration::ZERO);
+        }
+        self.rest();
+        let now = clock::monotonic();
+        let due = self.next_deadline().map(|due| Duration::from_nanos(due.saturating_sub(now)));
+        due.into_iter().chain([most]).min()
+    }
+
+    /// Whether the thread that waits must be woken.
+    pub(super) fn must_wake(&mut self) -> bool {
+        self.watch.is_kept() && {
+            let due = self.next_due();
+            self.watch.must_wake(due)
+        }
+    }
+
+    fn dispatch(&mut self, events: &Events) {
+        for event in events {
+            match event.token().0 {
+                _ if event.token() == WAKE => {}
+                token if token >= WATCHED => self.woken |= 1 << (token - WATCHED),
+                token if token >= LISTENERS => self.acceptable |= 1 << (token - LISTENERS),
+                key => self.notify(key, event),
+            }
+        }
+    }
+
+    fn notify(&mut self, key: usize, event: &mio::event::Event) {
+        let broken = event.is_error() || event.is_write_closed();
+        let ended = event.is_read_closed() || broken;
+        let connection = match self.slots.get_mut(key) {
+            Some(Slot::Here(connection)) => connection,
+            Some(Slot::Out { readable, hangup }) => {
+                *hangup |= ended;
+                *readable |= event.is_readable() || ended;
+                return;
+            }
+            // Normal: it was closed earlier in this turn.
+            None => return,
+        };
+        connection.hangup |= ended;
+        if event.is_readable() || connection.hangup {
+            connection.readable = true;
+            if !std::mem::replace(&mut connection.queued, true) {
+                self.readable.push_back(key);
+            }
+        }
+        if (event.is_writable() || broken) && matches!(connection.phase, Phase::Flushing(_)) {
+            self.resume.push(key);
+        }
+    }
+}
