@@ -45,6 +45,7 @@ impl Embedded {
     /// alarm clock on this system.
     pub fn new(py: Python<'_>, setup: Setup, hub: Option<Py<PyAny>>) -> PyResult<Self> {
         let service = Service::new(py, setup, Timeout::Process)?;
+        service.reactor.be_hosted();
         let state = State::new()?;
         {
             let mut reactor = service.reactor.lock();
