@@ -1,4 +1,4 @@
-"""`request_timeout`: a request that takes too long is answered, told of and ended; its worker only if it must."""
+"""`request_timeout`: a request that takes too long is answered, told of and ended; its worker seldom is."""
 
 from __future__ import annotations
 
