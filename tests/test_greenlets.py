@@ -263,13 +263,15 @@ def test_one_that_waits_is_not(kind: str, serve: Serve) -> None:
 
 def test_term_lets_requests_finish(kind: str, serve: Serve, tmp_path: Path) -> None:
     server = serve("green:app", "-k", kind)
-    gate = tmp_path / "gate"
-    with asked(server, f"/until?{gate}", 3) as connections:
-        wait_for(gate.with_suffix(".begun").exists, "the requests")
+    gates = [tmp_path / f"gate-{number}" for number in range(3)]
+    with contextlib.ExitStack() as stack:
+        connections = [stack.enter_context(asked(server, f"/until?{gate}"))[0] for gate in gates]
+        for gate in gates:
+            wait_for(gate.with_suffix(".begun").exists, "the request")
         os.kill(server.pid, signal.SIGTERM)
         server.wait_for_log(r"Handling signal: term")
-        gate.touch()
-        for connection in connections:
+        for gate, connection in zip(gates, connections, strict=True):
+            gate.touch()
             assert connection.read_response().text == "done"
     server.wait_for_exit(0)
 

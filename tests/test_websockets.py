@@ -169,10 +169,11 @@ def test_messages_that_come_together_are_all_heard(talker: Server) -> None:
 def test_it_ends_when_the_application_closes(talker: Server) -> None:
     with connected(talker) as (client,):
         client.send("close")
-        with contextlib.suppress(websocket.WebSocketConnectionClosedException):
+        # A reset where the answer to the closing frame came too late to be read.
+        with contextlib.suppress(websocket.WebSocketConnectionClosedException, ConnectionResetError):
             while client.recv():
                 pass
-        assert client.sock is None or client.sock.recv(100) == b""
+            assert client.sock is None or client.sock.recv(100) == b""
 
 
 def test_it_ends_when_the_client_leaves(talker: Server) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,12 @@ class EventletWorker(AsyncWorker):
     def init_process(self) -> None:
         """Patches, with a hub of this process, then goes on as every worker."""
         hubs.use_hub()
-        self.patch()
+        # What a signal's handler raises in the middle of it eventlet takes for a failure, and goes on.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, self.SIGNALS)
+        try:
+            self.patch()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         super().init_process()
 
     def timeout_ctx(self) -> Any:

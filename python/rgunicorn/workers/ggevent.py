@@ -172,7 +172,7 @@ class _HubLoop:
             self.done.set()
 
     def exit_of(self, error: SystemExit) -> None:
-        """SystemExit came out of a request: a signal handler's ends the process, an application's does not."""
+        """SystemExit came out of a request: a signal handler's ends the process, others do not."""
         if self.worker.leaves_at_once:
             self.end(error)
 
