@@ -146,7 +146,21 @@ def app(environ, start_response):
     return [body.encode()]
 """
 #: How each worker class is asked for.
-KINDS = {"sync": [], "gthread": ["--threads", "2"]}
+KINDS = {
+    "sync": [],
+    "gthread": ["--threads", "2"],
+    "gevent": ["--worker-class", "gevent"],
+    "eventlet": ["--worker-class", "eventlet"],
+}
+#: Those in which a request that waits keeps others waiting, or one that computes, or one that waits outside of Python.
+ALONE = {"/swallow": ["sync"], "/lock": ["sync", "gevent", "eventlet"]}
+#: How the log names who serves a request.
+SERVER = {
+    "sync": "thread MainThread",
+    "gthread": r"thread rgunicorn-\d",
+    "gevent": r"thread MainThread, greenlet Greenlet-\d+",
+    "eventlet": r"thread MainThread, greenlet 0x[0-9a-f]+",
+}
 
 
 @pytest.fixture(params=list(KINDS))
@@ -209,16 +223,16 @@ def test_the_answer_is_a_page_and_the_end_of_the_connection(serve: Serve, kind: 
 def test_the_log_shows_where_the_request_is(serve: Serve, kind: str) -> None:
     server = limited(serve, kind)
     server.get("/nap")
-    thread = "MainThread" if kind == "sync" else r"rgunicorn-\d"
     line = next(number for number, line in enumerate(SOURCE.splitlines(), 1) if "# NAP" in line)
-    told = TOLD.format(pid=server.worker(), target="/nap", seconds=r"1\.\ds") + rf" in thread {thread}:\n"
+    told = TOLD.format(pid=server.worker(), target="/nap", seconds=r"1\.\ds") + rf" in {SERVER[kind]}:\n"
     stack = rf'  File ".*app\.py", line \d+, in app\n    .*\n  File ".*app\.py", line {line}, in nap\n    time\.sleep'
     server.wait_for_log(told + stack)
     assert "rgunicorn/workers" not in server.log()
 
 
-def test_the_main_thread_leaves_a_system_call(serve: Serve) -> None:
-    server = limited(serve, "sync")
+@pytest.mark.parametrize("kind", ["sync", "gevent", "eventlet"])
+def test_the_main_thread_leaves_a_system_call(serve: Serve, kind: str) -> None:
+    server = limited(serve, kind)
     worker = server.worker()
     for _ in range(3):
         assert answer(server, "/sleep")[0] == 504
@@ -374,11 +388,10 @@ def test_a_request_that_does_not_end_costs_its_worker(serve: Serve, kind: str, t
     begun = time.monotonic()
     assert answer(server, target)[0] == 504
     wait_until_told(server, target)
-    # With one thread it waits for the replacement.
+    # Where nobody else can serve, it waits for the replacement.
     answers = [server.get("/").text]
     wait_until_told(server, target, r"2\.\ds: it does not end, this worker is replaced")
-    if kind == "gthread":
-        assert answers == [str(first)]
+    assert (answers == [str(first)]) == (kind not in ALONE[target])
     while alive(first):
         answers.append(server.get("/").text)
         time.sleep(0.02)

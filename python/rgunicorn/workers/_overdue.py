@@ -78,10 +78,13 @@ def _is_ours(code: CodeType) -> bool:
 
 
 def install(handler: Callable[[int, FrameType | None], None]) -> bool:
-    """Has `handler` called in the main thread, which this must be, on `INTERRUPT`. False: somebody else has it."""
+    """Has `handler` called on `INTERRUPT`. False: somebody else has it, or this is not the main thread."""
     if signal.getsignal(INTERRUPT) != signal.SIG_DFL:
         return False
-    signal.signal(INTERRUPT, handler)
+    try:
+        signal.signal(INTERRUPT, handler)
+    except ValueError:
+        return False
     return True
 
 
