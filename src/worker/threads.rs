@@ -86,6 +86,8 @@ impl Threads {
             service.reopen_logs(py);
             service.notify(py)?;
             service.show_life();
+            // A tick may have come with the end of the last request.
+            service.show_quiet();
             let began = leave.has_begun();
             leave.look(py, service)?;
             if leave.has_begun() && !began {
