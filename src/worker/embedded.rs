@@ -46,6 +46,7 @@ impl Embedded {
     pub fn new(py: Python<'_>, setup: Setup, hub: Option<Py<PyAny>>) -> PyResult<Self> {
         let service = Service::new(py, setup, Timeout::Process)?;
         let state = State::new()?;
+        service.reactor.be_hosted();
         {
             let mut reactor = service.reactor.lock();
             reactor.watch(service.setup.wakeup.as_fd(), SIGNAL)?;
