@@ -1,426 +1,376 @@
-"""A server inside a program: what every worker class promises holds there, however the program runs it."""
+"""The native server as a guest in a loop of somebody else's: the hosts are in support/hosts.py."""
 
 from __future__ import annotations
 
+import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from conftest import Serve
 from support.cases import get
-from support.processes import stays, wait_for
-from support.program import MODES, SERVE, Program, in_mode
-from support.server import EXAMPLES
+from support.processes import alive, wait_for
+from support.server import Server
 from support.wire import Connection
 
-Run = Callable[..., Program]
+pytestmark = pytest.mark.ours("Gunicorn has no such thing")
 
-pytestmark = pytest.mark.ours("it is a command only")
+TESTS = str(Path(__file__).parent)
 
-THREADED = [mode for mode, (_, threads) in MODES.items() if threads > 1]
+APP = """
+import os, pathlib, sys, time
+from support import hosts
+
+def wait(seconds):
+    sleeper = getattr(hosts.Greenlets, "worker", None)
+    sleeper.sleep(seconds) if sleeper else time.sleep(seconds)
+
+def app(environ, start_response):
+    path, query = environ["PATH_INFO"], environ["QUERY_STRING"]
+    body = b"ok"
+    if path == "/sleep":
+        wait(float(query))
+    elif path == "/block":
+        time.sleep(float(query))
+    elif path == "/until":
+        pathlib.Path(query + ".begun-" + environ["REMOTE_PORT"]).touch()
+        while not os.path.exists(query):
+            wait(0.01)
+    elif path == "/echo":
+        body = environ["wsgi.input"].read()
+    elif path == "/turns":
+        body = str(hosts.Bare.turns).encode()
+    elif path == "/threads":
+        body = str(environ["wsgi.multithread"]).encode()
+    elif path == "/exit":
+        sys.exit(3)
+    elif path == "/large":
+        start_response("200 OK", [])
+        return (b"x" * 65536 for _ in range(int(query)))
+    elif path == "/swallow":
+        try:
+            environ["wsgi.input"].read()
+        except OSError as error:
+            body = repr(error).encode()
+    start_response("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+"""
+
+HOSTS = ["Bare", "OneByOne", "Limited", "Greenlets"]
 
 
 @pytest.fixture
-def run() -> Iterator[Run]:
-    """Starts programs in some mode; each is stopped, and its end checked, after the test."""
-    yield from _running(in_mode)
+def start(serve: Serve, tmp_path: Path) -> Serve:
+    """Starts a server with a host of that name."""
+
+    def start_host(kind: str, *flags: str, **settings: object) -> Server:
+        path = os.pathsep.join([TESTS, os.environ.get("PYTHONPATH", "")])
+        flags = ("-k", f"support.hosts.{kind}", *flags)
+        env = {"PYTHONPATH": path, "SIGNS": str(tmp_path)}
+        return serve("app:app", *flags, source=APP, env=env, **settings)
+
+    return start_host
 
 
-@pytest.fixture
-def program() -> Iterator[Run]:
-    """Starts programs with some source."""
-    yield from _running(Program)
-
-
-def _running(make: Callable[..., Program]) -> Iterator[Run]:
-    programs: list[Program] = []
-
-    def start(*arguments: str, **settings: object) -> Program:
-        made = make(*arguments, **settings)
-        programs.append(made)
-        made.start()
-        return made
-
-    try:
-        yield start
-        for made in programs:
-            if not made.ended:
-                made.stop()
-    finally:
-        for made in programs:
-            made.destroy()
-
-
-def begin(server: Program, path: Path) -> Connection:
-    """A request that is served until `path` exists."""
+def begin(server: Server, path: Path) -> Connection:
+    """A client whose request is in the application until `path` exists."""
     connection = server.connect()
     connection.send(get(target=f"/until?{path}".encode()))
-    wait_for(path.with_suffix(".begun").exists, "the application to be called")
+    begun = path.parent / f"{path.name}.begun-{connection.socket.getsockname()[1]}"
+    wait_for(begun.exists, "the application")
     return connection
 
 
-# In every mode
+def comes_to_rest(server: Server, seconds: float = 1.5) -> None:
+    """Waits until the worker makes no system call for so long. An alarm for what is over may ring before."""
+    status = Path(f"/proc/{server.worker()}/status")
+
+    def slept() -> str:
+        return next(line for line in status.read_text().splitlines() if line.startswith("voluntary"))
+
+    known, since = slept(), time.monotonic()
+
+    def is_at_rest() -> bool:
+        nonlocal known, since
+        if (now := slept()) != known:
+            known, since = now, time.monotonic()
+        return time.monotonic() - since > seconds
+
+    wait_for(is_at_rest, "a worker that sleeps", 10)
 
 
-@pytest.mark.parametrize("kind", ["tcp", "tcp6", "unix"])
-@pytest.mark.parametrize("mode", MODES)
-def test_requests_are_served(mode: str, kind: str, run: Run) -> None:
-    server = run(mode, kind=kind)
-    response = server.get("/hello")
-    assert (response.status, response.body) == (200, b"hello\n")
-    assert response.header("Server") == "rgunicorn"
-    assert server.get("/process-environment").status == 200
-    server.stop()
-    assert server.stdout() == "returned\n"
-    assert "Traceback" not in server.log()
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_connections_are_kept_and_requests_may_be_pipelined(mode: str, run: Run) -> None:
-    with run(mode).connect() as connection:
-        for _ in range(3):
-            assert connection.assert_open_at("/hello").persists
-        connection.send(get(target=b"/hello") * 40)
-        for _ in range(40):
-            assert connection.read_response().body == b"hello\n"
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_an_idle_connection_ends_after_keepalive(mode: str, run: Run) -> None:
-    with run(mode, keepalive=1).connect() as connection:
-        connection.assert_open_at("/hello")
-        began = time.monotonic()
-        connection.assert_closed()
-        assert 0.8 < time.monotonic() - began < 5
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_a_head_that_takes_too_long_is_a_408(mode: str, run: Run) -> None:
-    server = run(mode, header_timeout=1)
+@pytest.mark.parametrize("kind", HOSTS)
+def test_serves(kind: str, start: Serve) -> None:
+    server = start(kind)
     with server.connect() as connection:
-        connection.send(b"GET / HTTP/1.1\r\nHost:")
-        began = time.monotonic()
-        assert connection.read_response().status == 408
-        assert 0.8 < time.monotonic() - began < 5
-        connection.assert_closed()
-    assert server.get("/hello").status == 200
+        for _ in range(3):
+            assert connection.request(get()).text == "ok"
+        # All three at once: those behind the first wait in the server.
+        connection.send(get(target=b"/echo") + get(target=b"/threads") + get())
+        answers = [connection.read_response().text for _ in range(3)]
+        assert answers == ["", str(kind in ("Limited", "Greenlets")), "ok"]
+        body = os.urandom(3_000_000)
+        head = b"POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3000000\r\n\r\n"
+        assert connection.request(head + body).body == body
+        assert len(connection.request(get(target=b"/large?100")).body) == 100 * 65536
+    assert server.get("/exit").status == 500
+    assert server.get().text == "ok"
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_limits_hold(mode: str, run: Run) -> None:
-    server = run(mode, "slow", limit_request_body=10)
-    assert server.get("/", method="POST", body=b"x" * 10).body == b"10\n"
-    assert server.get("/", method="POST", body=b"x" * 11).status == 413
+@pytest.mark.parametrize("kind", HOSTS)
+def test_many_clients_at_once(kind: str, start: Serve) -> None:
+    server = start(kind)
+    clients = [server.connect() for _ in range(100)]
+    for _ in range(3):
+        for client in clients:
+            client.send(get())
+        assert [client.read_response().text for client in clients] == ["ok"] * 100
+    for client in clients:
+        client.close()
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_slow_clients_hold_nobody_up(mode: str, run: Run) -> None:
-    """More of them than there are threads, some of which send slowly while others do not read."""
-    server = run(mode, "slow")
-    senders = [server.connect() for _ in range(5)]
-    for sender in senders:
-        sender.send(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n01234")
-    readers = [server.connect(receive_buffer=4096) for _ in range(5)]
-    for reader in readers:
-        reader.send(get(target=b"/bytes"))
-    for reader in readers:
-        assert reader.read_head().status == 200
-    for _ in range(5):
-        assert server.get("/").status == 200
-    for sender in senders:
-        sender.send(b"56789")
-        assert sender.read_response().body == b"10\n"
-        sender.close()
-    for reader in readers:
-        assert len(reader._exactly(20_000_000)) == 20_000_000
-        reader.close()
+@pytest.mark.parametrize("kind", HOSTS)
+def test_an_idle_server_does_nothing(kind: str, start: Serve) -> None:
+    server = start(kind)
+    comes_to_rest(server)
+    with server.connect() as connection:
+        assert connection.request(get()).text == "ok"
+        comes_to_rest(server)
+        turns = int(connection.request(get(target=b"/turns")).text)
+        assert int(connection.request(get(target=b"/turns")).text) <= turns + 2
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("mode", MODES)
-def test_a_signal_lets_a_request_finish(mode: str, number: signal.Signals, run: Run, tmp_path: Path) -> None:
-    server = run(mode)
-    path = tmp_path / "go"
-    with server.connect() as idle:
-        idle.assert_open_at("/hello")
-        connection = begin(server, path)
-        server.kill(number)
-        stays(lambda: not server.stdout(), "the server", 0.5)
-        path.touch()
-        response = connection.read_response()
-        assert response.body == b"hello\n"
-        connection.assert_closed()
-        connection.close()
-        idle.assert_closed()
-    server.wait_for_exit(0)
-    assert server.stdout() == "returned\n"
+@pytest.mark.parametrize("kind", HOSTS)
+def test_deadlines_need_no_timer_of_the_host(kind: str, start: Serve) -> None:
+    server = start(kind, "--keep-alive", "1", "--header-timeout", "1")
+    with server.connect() as silent, server.connect() as slow, server.connect() as kept:
+        slow.send(b"GET / HTTP/1.1\r\nHost:")
+        assert kept.request(get()).text == "ok"
+        assert kept.read_to_end() == b""
+        assert slow.read_response().status == 408
+        assert silent.read_to_end() == b""
+    comes_to_rest(server)
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_one_that_nobody_uses_ends_at_once(mode: str, run: Run) -> None:
-    server = run(mode)
-    server.get("/hello")
+@pytest.mark.parametrize("kind", ["Limited", "Greenlets"])
+def test_requests_run_at_the_same_time(kind: str, start: Serve) -> None:
+    server = start(kind)
     began = time.monotonic()
-    server.stop()
-    assert time.monotonic() - began < 2
+    clients = [server.connect() for _ in range(2)]
+    for client in clients:
+        client.send(get(target=b"/sleep?0.5"))
+    assert [client.read_response().text for client in clients] == ["ok"] * 2
+    assert time.monotonic() - began < 0.95
+    for client in clients:
+        client.close()
 
 
-@pytest.mark.parametrize("mode", THREADED)
-def test_as_many_requests_run_as_there_are_threads(mode: str, run: Run, tmp_path: Path) -> None:
-    server = run(mode)
-    paths = [tmp_path / name for name in "abc"]
-    connections = [begin(server, path) for path in paths]
-    with server.connect() as waiting:
-        waiting.send(get(target=b"/hello"))
-        stays(lambda: not waiting.readable(0), "its turn has not come", 0.3)
-        for path in paths:
-            path.touch()
-        assert waiting.read_response().body == b"hello\n"
-    for connection in connections:
-        assert connection.read_response().body == b"hello\n"
-        connection.close()
+def test_without_a_free_hand_nobody_is_accepted(start: Serve, tmp_path: Path) -> None:
+    server = start("Limited")
+    kept = server.connect()
+    assert kept.request(get()).text == "ok"
+    running = [begin(server, tmp_path / "go") for _ in range(2)]
+    # A known client's request is read and waits; new clients wait in the kernel. Nobody keeps the loop awake.
+    kept.send(get())
+    waiting = [server.connect() for _ in range(3)]
+    for client in waiting:
+        client.send(get())
+    # It beats once a second.
+    comes_to_rest(server, 0.7)
+    assert not any(client.readable(0) for client in [kept, *waiting])
+    (tmp_path / "go").touch()
+    for client in [*running, kept, *waiting]:
+        assert client.read_response().text == "ok"
+        client.close()
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_the_environ_says_how_many_threads_and_processes_there_are(mode: str, run: Run) -> None:
-    types = eval(run(mode).get("/environ-types").text)
-    assert types["wsgi.multithread"] == ["bool", str(mode in THREADED)]
-    assert types["wsgi.multiprocess"] == ["bool", "False"]
+def test_a_slow_reader_waits_in_the_loop(start: Serve, tmp_path: Path) -> None:
+    server = start("Greenlets", "--response-memory", "65536", "--response-file-limit", "65536")
+    slow = server.connect(receive_buffer=4096)
+    slow.send(get(target=b"/large?300"))
+    wait_for((tmp_path / "waited").exists, "a wait in the loop")
+    for _ in range(5):
+        assert server.get().text == "ok"
+    assert len(slow.read_response().body) == 300 * 65536
+    slow.close()
+    assert server.get().text == "ok"
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_the_access_log_is_written_where_the_setting_says(mode: str, run: Run) -> None:
-    server = run(mode, accesslog="-", access_log_format="%(m)s %(U)s %(s)s")
-    server.get("/hello")
-    wait_for(lambda: "GET /hello 200\n" in server.stdout(), "the line")
+def test_a_reader_that_takes_nothing_is_given_up(start: Serve, tmp_path: Path) -> None:
+    limits = ["--response-memory", "65536", "--response-file-limit", "65536", "--send-timeout", "1"]
+    server = start("Greenlets", *limits, "--access-logfile", str(tmp_path / "access.log"))
+    with server.connect(receive_buffer=4096) as slow:
+        slow.send(get(target=b"/large?300"))
+        wait_for(lambda: "/large" in (tmp_path / "access.log").read_text(), "the end of the request")
+    assert server.get().text == "ok"
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_an_application_that_fails_is_a_500_and_in_the_log(mode: str, run: Run) -> None:
-    server = run(mode)
-    assert server.get("/fails").status == 500
-    server.wait_for_log("^RuntimeError: this application fails")
-    assert server.get("/hello").status == 200
+STREAM = b"POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 6\r\n\r\n"
 
 
-# Signals and ends
+def test_the_rest_of_a_body_is_waited_for_in_the_loop(start: Serve, tmp_path: Path) -> None:
+    server = start("Greenlets", "--stream-request-body")
+    with server.connect() as client:
+        client.send(STREAM + b"one")
+        wait_for((tmp_path / "waited").exists, "a wait in the loop")
+        assert server.get().text == "ok"
+        client.send(b"two")
+        assert client.read_response().text == "onetwo"
+        # The connection goes on.
+        assert client.request(get()).text == "ok"
 
 
-HANDLERS = """
-import os, rgunicorn, signal, views
-mine = lambda number, frame: print("mine")
-signal.signal(signal.SIGTERM, mine)
-wakeup = os.open(os.devnull, os.O_RDWR | os.O_NONBLOCK)
-signal.set_wakeup_fd(wakeup)
-rgunicorn.serve(views.app, os.environ["BIND"])
-assert signal.getsignal(signal.SIGTERM) is mine
-assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-assert signal.set_wakeup_fd(-1) == wakeup
-print("restored", flush=True)
-"""
+def test_a_body_that_stays_away_is_given_up(start: Serve) -> None:
+    server = start("Greenlets", "--stream-request-body", "--body-timeout", "1")
+    with server.connect() as client:
+        client.send(STREAM + b"one")
+        assert client.read_response().status == 408
 
 
-def test_the_former_handlers_are_back(program: Run) -> None:
-    server = program(HANDLERS)
-    server.stop()
-    assert server.stdout() == "restored\n"
+def test_what_is_raised_in_a_wait_reaches_the_application(start: Serve, tmp_path: Path) -> None:
+    server = start("Greenlets", "--stream-request-body")
+    (tmp_path / "interrupt").touch()
+    with server.connect() as client:
+        client.send(STREAM.replace(b"/echo", b"/swallow") + b"one")
+        answer = client.read_response()
+        assert answer.text == "InterruptedError('somebody raised in this greenlet')"
+        # Of its body nobody knows the end.
+        assert answer.header("Connection") == "close"
+    assert server.get().text == "ok"
 
 
-INTERRUPTED = """
-import os, rgunicorn, views
-try:
-    rgunicorn.serve(views.app, os.environ["BIND"], threads=2)
-except KeyboardInterrupt:
-    print("interrupted", flush=True)
-"""
+# Its end
 
 
-def test_a_second_signal_is_the_programs(program: Run, tmp_path: Path) -> None:
-    server = program(INTERRUPTED)
-    path = tmp_path / "go"
-    with begin(server, path), server.connect() as idle:
-        idle.assert_open_at("/hello")
-        server.kill(signal.SIGINT)
-        while idle.request(get(target=b"/hello")).persists:
-            pass
-        server.kill(signal.SIGINT)
-        wait_for(lambda: server.stdout() == "interrupted\n", "the exception")
-        # The interpreter waits for its threads.
-        path.touch()
+@pytest.mark.parametrize("kind", HOSTS)
+def test_leaves_at_once_if_nobody_is_there(kind: str, start: Serve) -> None:
+    server = start(kind)
+    server.stop(seconds=2)
+    assert "Worker exiting" in server.log()
+
+
+@pytest.mark.parametrize("kind", HOSTS)
+def test_leaves_with_its_clients(kind: str, start: Serve, tmp_path: Path) -> None:
+    server = start(kind)
+    with server.connect() as kept:
+        if kind in ("Bare", "OneByOne"):
+            kept.send(get(target=b"/sleep?0.5"))
+            wait_for(lambda: not stat_is_idle(server), "the application")
+            server.kill(signal.SIGTERM)
+        else:
+            running = begin(server, tmp_path / "go")
+            assert kept.request(get()).text == "ok"
+            server.kill(signal.SIGTERM)
+            server.wait_for_log("Handling signal: term")
+            (tmp_path / "go").touch()
+            assert running.read_response().header("Connection") == "close"
+            running.close()
+            kept.send(get())
+        assert kept.read_response().header("Connection") == "close"
     server.wait_for_exit(0)
 
 
-def test_it_waits_no_longer_than_graceful_timeout(program: Run, tmp_path: Path) -> None:
-    server = program(SERVE, env={"APP": "views", "SETTINGS": "{'threads': 2, 'graceful_timeout': 1}"})
-    path = tmp_path / "go"
-    with begin(server, path):
-        server.kill(signal.SIGTERM)
-        wait_for(lambda: server.stdout() == "returned\n", "the end", 5)
-        path.touch()
-    server.wait_for_exit(0)
+def stat_is_idle(server: Server) -> bool:
+    """Whether the worker waits for events."""
+    return "epoll" in Path(f"/proc/{server.worker()}/wchan").read_text()
 
 
-def test_what_is_ignored_stays_ignored(program: Run) -> None:
-    """As a shell starts what is to run on behind it."""
-    source = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n" + SERVE
-    server = program(source, env={"APP": "views", "SETTINGS": "{}"})
-    server.kill(signal.SIGINT)
-    stays(lambda: server.get("/hello").status == 200, "the server", 0.3)
+@pytest.mark.parametrize("kind", HOSTS)
+def test_does_not_wait_for_ever(kind: str, start: Serve) -> None:
+    server = start(kind, "--graceful-timeout", "2")
+    with server.connect() as client:
+        client.send(b"GET / HTTP/1.1\r\nHost:")
+        began = time.monotonic()
+        server.stop()
+        assert time.monotonic() - began < 4
+    assert "SIGKILL" not in server.log()
 
 
-def test_a_request_can_close_the_server(program: Run) -> None:
-    source = """
-import os, rgunicorn
-def app(environ, start_response):
-    server.close()
-    start_response("200 OK", [("Content-Length", "3")])
-    return [b"bye"]
-server = rgunicorn.Server(app, os.environ["BIND"], errorlog="-")
-server.serve_forever()
-"""
-    server = program(source)
-    response = server.get()
-    assert (response.text, response.persists) == ("bye", False)
-    server.wait_for_exit(0)
+@pytest.mark.parametrize("kind", ["Bare", "Greenlets"])
+def test_leaves_in_the_middle_if_told_so(kind: str, start: Serve) -> None:
+    server = start(kind)
+    with server.connect() as client:
+        client.send(get(target=b"/block?20"))
+        wait_for(lambda: not stat_is_idle(server), "the application")
+        began = time.monotonic()
+        server.kill(signal.SIGQUIT)
+        assert client.read_response().status == 500
+        server.wait_for_exit(0)
+        assert time.monotonic() - began < 5
 
 
-# Several
+def test_the_end_of_the_arbiter_is_the_end(start: Serve) -> None:
+    server = start("Bare")
+    worker = server.worker()
+    server.kill(signal.SIGKILL)
+    wait_for(lambda: not alive(worker), "the end of the worker")
+    assert "Parent changed, shutting down: <Worker" in server.log()
+    server.ended = True
 
 
-SEVERAL = """
-import os, threading, urllib.request
-import rgunicorn
-
-def app(text):
-    def application(environ, start_response):
-        start_response("200 OK", [("Content-Length", str(len(text)))])
-        return [text.encode()]
-    return application
-
-def ask(server):
-    host, port = server.addresses[0]
-    return urllib.request.urlopen(f"http://{host}:{port}/").read().decode()
-
-def running(server):
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    return thread
-
-def descriptors():
-    return sorted(os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if fd != str(3))
-"""
-
-BOTH = """
-first, second = (rgunicorn.Server(app(text), ("127.0.0.1", 0), THREADS) for text in ("first", "second"))
-threads = [running(first), running(second)]
-assert (ask(first), ask(second), ask(first)) == ("first", "second", "first")
-first.close()
-threads[0].join()
-assert ask(second) == "second"
-second.close()
-threads[1].join()
-"""
-
-AGAIN = """
-port = 0
-for count in range(20):
-    with rgunicorn.Server(app(str(count)), ("127.0.0.1", port), THREADS) as server:
-        thread = running(server)
-        port = server.addresses[0][1]
-        assert ask(server) == str(count)
-    thread.join()
-    if count == 0:
-        before = len(os.listdir("/proc/self/fd"))
-assert len(os.listdir("/proc/self/fd")) == before, (before, os.listdir("/proc/self/fd"))
-assert threading.active_count() == 1, threading.enumerate()
-"""
-
-TURNS = """
-import select
-for count in range(20):
-    with rgunicorn.Server(app(str(count)), ("127.0.0.1", 0), THREADS) as server:
-        answers = []
-        client = threading.Thread(target=lambda: answers.append(ask(server)))
-        client.start()
-        poll = select.poll()
-        poll.register(server.fileno(), select.POLLIN)
-        while not answers:
-            poll.poll(10)
-            server.turn()
-        client.join()
-        assert answers == [str(count)]
-    if count == 0:
-        before = len(os.listdir("/proc/self/fd"))
-assert len(os.listdir("/proc/self/fd")) == before, (before, os.listdir("/proc/self/fd"))
-"""
-
-CHILD = """
-import multiprocessing
-fork = multiprocessing.get_context("fork")
-
-def child(sender):
-    with rgunicorn.Server(app("child"), ("127.0.0.1", 0), THREADS) as server:
-        thread = running(server)
-        sender.send((ask(server), ask(server)))
-    thread.join()
-
-with rgunicorn.Server(app("parent"), ("127.0.0.1", 0), THREADS) as server:
-    thread = running(server)
-    assert ask(server) == "parent"
-    receiver, sender = fork.Pipe(False)
-    process = fork.Process(target=child, args=(sender,))
-    process.start()
-    assert receiver.poll(20)
-    assert receiver.recv() == ("child", "child")
-    process.join()
-    assert process.exitcode == 0
-    assert ask(server) == "parent"
-thread.join()
-"""
+# What the arbiter hears
 
 
-def python(source: str) -> str:
-    """Runs a program to its end; gives what it prints."""
-    done = subprocess.run(
-        [sys.executable, "-c", source], capture_output=True, text=True, timeout=60, check=False
+def test_a_loop_that_goes_round_is_not_late(start: Serve) -> None:
+    server = start("Greenlets", "--timeout", "2")
+    assert server.get("/sleep?4").text == "ok"
+    assert "WORKER TIMEOUT" not in server.log()
+
+
+def test_a_loop_that_is_held_up_is_late(start: Serve) -> None:
+    server = start("Greenlets", "--timeout", "2")
+    worker = server.worker()
+    with server.connect() as client:
+        client.send(get(target=b"/block?20"))
+        server.wait_for_log("WORKER TIMEOUT")
+        assert client.read_response().status == 500
+    wait_for(lambda: server.booted() not in ([], [worker]), "another worker")
+    assert server.get().text == "ok"
+
+
+def test_max_requests(start: Serve) -> None:
+    server = start("Greenlets", "--max-requests", "3")
+    worker = server.worker()
+    for _ in range(3):
+        assert server.get().text == "ok"
+    server.wait_for_log("Autorestarting worker after current request.")
+    wait_for(lambda: not alive(worker), "the end of the worker")
+    assert server.get().text == "ok"
+
+
+# Logs
+
+
+@pytest.mark.parametrize("kind", HOSTS)
+def test_the_access_log_does_not_wait_for_more(kind: str, start: Serve, tmp_path: Path) -> None:
+    server = start(
+        kind, "--access-logfile", str(tmp_path / "access.log"), "--access-logformat", "%(r)s %(s)s"
     )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    log = tmp_path / "access.log"
+    clients = [server.connect() for _ in range(10)]
+    for number, client in enumerate(clients):
+        client.send(get(target=f"/{number}".encode()))
+    for client in clients:
+        client.read_response()
+        client.close()
+    lines = sorted(f"GET /{number} HTTP/1.1 200" for number in range(10))
+    wait_for(lambda: sorted(log.read_text().splitlines()) == lines, "ten lines")
+    # A request that no application sees, and nobody behind it.
+    with server.connect() as client:
+        client.send(b"GET /bad HTTP/1.1\r\nHost\r\n\r\n")
+        assert client.read_response().status == 400
+    wait_for(lambda: log.read_text().splitlines()[-1].endswith(" 400"), "its line")
+    server.wait_for_log("Invalid request from ip=127.0.0.1")
 
 
-@pytest.mark.parametrize("threads", ["1", "3"])
-@pytest.mark.parametrize("source", [BOTH, AGAIN, TURNS, CHILD], ids=["both", "again", "turns", "child"])
-def test_a_process_may_have_several(source: str, threads: str) -> None:
-    python(SEVERAL + source.replace("THREADS", threads))
-
-
-def test_a_unix_sockets_file_goes_with_the_server(tmp_path: Path) -> None:
-    path = tmp_path / "socket"
-    source = f"""
-import os, stat, rgunicorn
-with rgunicorn.Server(print, "unix:{path}", umask=0o117) as server:
-    print(server.addresses, oct(os.stat("{path}").st_mode))
-"""
-    assert python(source) == f"['{path}'] 0o140660\n"
-    assert not path.exists()
-
-
-# Examples
-
-
-@pytest.mark.parametrize("name", ["script", "thread", "asyncio_loop"])
-def test_an_example_runs(name: str, program: Run) -> None:
-    source = (EXAMPLES / "embedding" / f"{name}.py").read_text()
-    server = program(source, "127.0.0.1:0")
-    assert server.get().status == 200
-    server.stop(signal.SIGINT)
-    assert "Traceback" not in server.log()
-
-
-def test_the_loop_goes_on_while_threads_serve(program: Run) -> None:
-    server = program((EXAMPLES / "embedding" / "asyncio_loop.py").read_text(), "127.0.0.1:0")
-    assert eval(server.get("/slow").text)["ticks"] > 20
+def test_log_files_are_reopened(start: Serve, tmp_path: Path) -> None:
+    server = start("Greenlets", "--access-logfile", str(tmp_path / "access.log"))
+    log = tmp_path / "access.log"
+    assert server.get("/old").text == "ok"
+    wait_for(lambda: "/old" in log.read_text(), "a line")
+    log.rename(tmp_path / "access.log.1")
+    os.kill(server.worker(), signal.SIGUSR1)
+    wait_for(log.exists, "a new file")
+    wait_for(lambda: server.get("/new").text and "/new" in log.read_text(), "a line in it")

@@ -22,9 +22,7 @@ ABSENT = {
     "dirty": "dirty arbiters do not exist yet",
     "http2": "HTTP/2 does not exist yet",
     "uwsgi": "the uwsgi protocol does not exist yet",
-    "workers.base_async": "the gevent workers do not exist yet",
     "workers.gasgi": "the ASGI worker does not exist yet",
-    "workers.ggevent": "the gevent workers do not exist yet",
 }
 
 #: Names of modules that both have, and attributes of their classes, that only Gunicorn has.
@@ -95,6 +93,9 @@ ABSENT_NAMES = {
         ("accept", "handle", "handle_request", "is_parent_alive", "run_for_multiple", "run_for_one", "wait"),
         "a step of a loop in Python; a class that overrides it is refused",
     ),
+    "workers.base_async.AsyncWorker": dict.fromkeys(
+        ("handle_http2", "handle_http2_request"), "HTTP/2 does not exist yet"
+    ),
     "workers.gtornado.TornadoWorker": {"watchdog": "the arbiter's end is seen at once; heartbeat() beats"},
     "workers.workertmp": {
         "PLATFORM": "it is sys.platform",
@@ -129,6 +130,8 @@ CLASSES = [
     "sock.UnixSocket",
     "workers.base.Worker",
     "workers.gthread.ThreadWorker",
+    "workers.base_async.AsyncWorker",
+    "workers.ggevent.GeventWorker",
     "workers.gtornado.TornadoWorker",
     "workers.sync.SyncWorker",
     "workers.workertmp.WorkerTmp",

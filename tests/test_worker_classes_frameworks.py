@@ -12,6 +12,8 @@ from conftest import Serve
 from support.classes import CLASSES, Kind, differs
 from support.server import EXAMPLES, Server
 
+pytestmark = differs("gevent's own server: compared by its answers alone", "gunicorn-gevent_pywsgi")
+
 #: Counts the visits of each client in a signed cookie, and greets it by the name of its request.
 SESSIONS = """
 import time

@@ -28,3 +28,15 @@ class ConfigFileError(ConfigError):
 
 class AppImportError(Exception):
     """The application cannot be found where the user says it is."""
+
+
+class RequestTimeout(BaseException):
+    """The request has taken longer than `request_timeout`; its client has been answered already.
+
+    Raised in the middle of the application, and by whatever of the request it uses later. Not an `Exception`:
+    a handler for ordinary failures would answer in vain, or try the same thing again, and go on holding the
+    thread.
+    """
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(args or ("the request has taken longer than request_timeout",)))

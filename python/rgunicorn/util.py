@@ -34,13 +34,7 @@ from rgunicorn.workers import SUPPORTED_WORKERS
 Address = tuple[str, int] | str | int
 
 # Short names that Gunicorn has or had, of classes that do not exist here yet.
-MISSING_WORKER_CLASSES = (
-    "asgi",
-    "eventlet",
-    "gevent",
-    "gevent_pywsgi",
-    "gevent_wsgi",
-)
+MISSING_WORKER_CLASSES = ("asgi",)
 
 DEFAULT_PORT = "8000"
 DEFAULT_WORKER = "rgunicorn.workers.sync.SyncWorker"

@@ -61,8 +61,8 @@ pub enum Action {
         slot: usize,
         /// Why the requests are over that it was serving, if it was.
         why: Reason,
-        /// The log has to name these requests.
-        unexpected: bool,
+        /// The log has named these requests already.
+        named: bool,
     },
     /// Write to the error log.
     Log(Line),

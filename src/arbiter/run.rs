@@ -219,9 +219,9 @@ impl<'a, 'py> Run<'a, 'py> {
                 send(pid, Signal::SIGABRT);
                 logged.and(self.host.abort_worker(pid))
             }
-            Action::Reaped { pid, slot, why, unexpected } => {
+            Action::Reaped { pid, slot, why, named } => {
                 let running = self.board.running(slot);
-                let lost = if unexpected { requests::lost(pid, &running, now()) } else { Vec::new() };
+                let lost = if named { Vec::new() } else { requests::lost(pid, &running, now()) };
                 let logged = self.log_all(lost).and(self.log_what_is_left(pid, slot, &running, why));
                 self.board.release(slot);
                 self.host.remove_worker(pid).and(logged)

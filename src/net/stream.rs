@@ -3,12 +3,11 @@
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use crate::sys::fork;
-use crate::sys::socket::{self, Readiness};
+use crate::sys::socket;
 
-/// One accepted connection; ended when dropped. No call of it blocks, but for the two that wait.
+/// One accepted connection; ended when dropped. No call of it blocks.
 #[derive(Debug)]
 pub struct Stream {
     fd: OwnedFd,
@@ -20,8 +19,8 @@ pub struct Stream {
 /// the connection has ended. In such a process, the connection is the parent's and must be left alone.
 impl Drop for Stream {
     fn drop(&mut self) {
-        if fork::has_forked() && !*self.handed_over.get_mut() && !fork::is_forked_child() {
-            socket::shutdown(self.fd.as_fd());
+        if fork::has_forked() && !*self.handed_over.get_mut() {
+            self.shutdown();
         }
     }
 }
@@ -62,19 +61,16 @@ impl Stream {
         socket::send_file(self.fd.as_fd(), file, offset, count)
     }
 
-    /// Waits until something can be read; `false` when `timeout` passed first.
-    pub fn wait_readable(&self, timeout: Option<Duration>) -> io::Result<bool> {
-        socket::wait(self.fd.as_fd(), Readiness::Read, timeout)
-    }
-
-    /// Waits until something can be sent; `false` when `timeout` passed first.
-    pub fn wait_writable(&self, timeout: Option<Duration>) -> io::Result<bool> {
-        socket::wait(self.fd.as_fd(), Readiness::Write, timeout)
-    }
-
     /// Tells the peer that nothing more will come.
     pub fn shutdown_write(&self) {
         socket::shutdown_write(self.fd.as_fd());
+    }
+
+    /// Ends the connection, whoever else holds it, unless this is a process that the application has forked.
+    pub fn shutdown(&self) {
+        if !fork::is_forked_child() {
+            socket::shutdown(self.fd.as_fd());
+        }
     }
 }
 

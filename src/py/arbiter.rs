@@ -54,13 +54,26 @@ impl Slot {
     /// A request starts. For worker classes that serve in Python: the native ones mark their requests
     /// themselves.
     fn begin(&self, method: &[u8], target: &[u8]) {
-        self.inner.begin(method, target, None, clock::monotonic());
+        let now = clock::monotonic();
+        if let Some(lane) = self.inner.lane(0) {
+            lane.begin(method, target, None, now);
+        }
+        self.inner.busy(now);
     }
 
     /// The request is done.
     fn end(&self) {
         self.inner.count();
+        if let Some(lane) = self.inner.lane(0) {
+            lane.end();
+        }
         self.inner.end();
+    }
+
+    /// Opens a place for a running request, for worker classes that serve several at a time in Python. There are as many
+    /// as `index` gives one for; each is for one request at a time.
+    fn lane(&self, index: usize) -> Option<Lane> {
+        self.inner.lane(index).map(|inner| Lane { inner })
     }
 
     /// How many requests have been counted.
@@ -91,6 +104,26 @@ impl Slot {
     }
 }
 
+/// The place of a running request of a worker, by which the arbiter names it in the error log.
+#[pyclass(frozen, module = "rgunicorn._native")]
+struct Lane {
+    inner: scoreboard::Lane,
+}
+
+#[pymethods]
+impl Lane {
+    /// A request starts, of which the arbiter writes no line in the access log.
+    fn begin(&self, method: &[u8], target: &[u8]) {
+        self.inner.begin(method, target, None, clock::monotonic());
+        self.inner.logged();
+    }
+
+    /// The request is done.
+    fn end(&self) {
+        self.inner.end();
+    }
+}
+
 /// Runs the workers of an `rgunicorn.arbiter.Arbiter` until a signal ends them. It does not return: the
 /// arbiter leaves through `Arbiter.conclude`, each forked worker through `Arbiter.child_main`, both by raising
 /// SystemExit.
@@ -108,5 +141,6 @@ fn run_arbiter<'py>(arbiter: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> 
 /// Adds this file's names to the native module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Slot>()?;
+    module.add_class::<Lane>()?;
     module.add_function(wrap_pyfunction!(run_arbiter, module)?)
 }

@@ -148,7 +148,7 @@ fn exception<'py>(py: Python<'py>, refusal: &Refusal) -> PyResult<Bound<'py, PyA
         Refusal::Expectation(value) => with_text("ExpectationFailed", value),
         Refusal::TransferCoding(value) => with_text("UnsupportedTransferCoding", value),
         Refusal::Configuration(fault) => class("ConfigurationProblem")?.call1((fault.as_ref(),)),
-        Refusal::Timeout | Refusal::BodyTooLarge(_) | Refusal::Internal => {
+        Refusal::Timeout | Refusal::BodyTooLarge(_) | Refusal::Internal | Refusal::Overdue => {
             class("ParseException")?.call1((refusal.log_text(),))
         }
     }

@@ -3,6 +3,7 @@
 use pyo3::prelude::*;
 
 mod arbiter;
+mod embedded;
 mod http;
 mod settings;
 mod values;
@@ -14,5 +15,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     settings::register(module)?;
     arbiter::register(module)?;
     http::register(module)?;
-    worker::register(module)
+    worker::register(module)?;
+    embedded::register(module)
 }

@@ -18,7 +18,7 @@ use crate::proto::http1::{ForwarderHeaders, HeaderMap, Limits, Rules, SecureSche
 use crate::reactor::{ReactorSettings, SpoolSettings};
 use crate::sys::file;
 use crate::worker::{Hooks, ListenerSetup, Setup, sync, threads};
-use crate::wsgi::{ClientSocket, FileWrapper, Input, ListenerName, Responder, ServerFacts};
+use crate::wsgi::{ClientSocket, Deadline, FileWrapper, Input, ListenerName, Responder, ServerFacts};
 
 /// Runs a `SyncWorker` until it should exit. Called in the worker's process, in its main thread.
 #[pyfunction]
@@ -67,7 +67,7 @@ impl Threads {
 }
 
 /// `multithread`: whether the application is called from several threads, or greenlets.
-fn setup(worker: &Bound<'_, PyAny>, multithread: bool) -> PyResult<Setup> {
+pub(super) fn setup(worker: &Bound<'_, PyAny>, multithread: bool) -> PyResult<Setup> {
     let cfg = worker.getattr("cfg")?;
     let log = worker.getattr("log")?;
     let max_requests: u64 = worker.getattr("max_requests")?.extract()?;
@@ -84,6 +84,7 @@ fn setup(worker: &Bound<'_, PyAny>, multithread: bool) -> PyResult<Setup> {
         sendfile: setting(&cfg, "sendfile")?,
         // sys.maxsize is how a worker says "never".
         max_requests: Some(max_requests).filter(|&limit| limit < i64::MAX as u64),
+        request_timeout: seconds(&cfg, "request_timeout")?,
         graceful_timeout: seconds(&cfg, "graceful_timeout")?,
         access_log_format: access_log_format(&log, &cfg)?,
         notify_every: notify_every(worker)?,
@@ -262,6 +263,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Responder>()?;
     module.add_class::<ClientSocket>()?;
     module.add_class::<FileWrapper>()?;
+    module.add_class::<Deadline>()?;
     module.add_class::<Input>()?;
     module.add_class::<Threads>()?;
     module.add_function(wrap_pyfunction!(run_sync, module)?)

@@ -124,7 +124,7 @@ impl Reactor {
     }
 
     /// Nobody has a hand free: who wants to connect waits in the kernel.
-    pub(super) fn rest(&mut self) {
+    pub fn rest(&mut self) {
         if self.accepting == Accepting::Yes {
             self.knock(self.polled_at);
             self.pause(Accepting::Resting);
@@ -132,7 +132,7 @@ impl Reactor {
     }
 
     /// Somebody has a hand free again.
-    pub(super) fn rise(&mut self) {
+    pub fn rise(&mut self) {
         if self.accepting == Accepting::Resting {
             self.try_again();
         }

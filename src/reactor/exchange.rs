@@ -7,9 +7,9 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use crate::proto::http1::{Head, Refusal};
+use crate::reactor::client_wait::ClientWait;
 use crate::reactor::connection::Connection;
 use crate::reactor::finish::FLUSH_TURN;
 use crate::reactor::loan::{Loan, MOMENT};
@@ -17,6 +17,7 @@ use crate::reactor::outbound::{Flushed, Payload};
 use crate::reactor::request::Request;
 use crate::reactor::settings::ReactorSettings;
 use crate::reactor::understudy::Understudy;
+use crate::sys::socket::Readiness;
 use crate::sys::{clock, fork};
 
 /// What every exchange of a worker shares.
@@ -89,7 +90,12 @@ impl Exchange {
         self.came_at
     }
 
-    /// When it was taken out of the reactor, by the same clock.
+    /// Somebody begins to serve it only now.
+    pub fn take_up(&mut self) {
+        self.taken_at = clock::monotonic();
+    }
+
+    /// When somebody began to serve it, by the same clock.
     pub fn taken_at(&self) -> u64 {
         self.taken_at
     }
@@ -273,7 +279,7 @@ impl Exchange {
         Ok(())
     }
 
-    /// Whether so much is unsent that the application must wait with [`Exchange::wait_for_room`].
+    /// Whether so much is unsent that the application must wait: see [`Exchange::make_room`].
     pub fn is_full(&mut self) -> io::Result<bool> {
         if !self.lent {
             return Ok(false);
@@ -290,20 +296,18 @@ impl Exchange {
         self.connection.outbound.is_full(&self.common.settings.spool)
     }
 
-    /// Waits until enough has been sent. Blocks: the caller must have let go of the interpreter.
-    ///
-    /// Errors: those of the socket; `TimedOut` when the client takes nothing for `send_timeout`; `Interrupted` when a
-    /// signal has come: then it may be called again.
-    pub fn wait_for_room(&mut self) -> io::Result<()> {
-        let patience = patience(self.common.settings.send_timeout);
-        while self.is_outbound_full() {
-            if !self.connection.stream.wait_writable(patience)? {
-                return Err(io::ErrorKind::TimedOut.into());
-            }
+    /// Sends what the kernel takes now. `None`: enough of it is gone, the application may go on. Else that must be waited
+    /// for, and this be called again. The understudy sends what it can meanwhile. Errors: those of the socket.
+    pub fn make_room(&mut self) -> io::Result<Option<ClientWait>> {
+        self.reclaim()?;
+        if self.is_outbound_full() {
             self.flush()?;
         }
+        let patience = self.common.settings.send_timeout;
+        let wait = || ClientWait::new(&self.connection.stream, Readiness::Write, patience);
+        let wait = self.is_outbound_full().then(wait);
         self.lend();
-        Ok(())
+        Ok(wait)
     }
 
     /// What of a streamed body can be had without waiting: appends it to `out`.
@@ -331,6 +335,8 @@ impl Exchange {
 
     fn receive_more(&mut self) -> Result<bool, BodyError> {
         const BLOCK: usize = 64 * 1024;
+        // Of what comes while the exchange is out the loop does not tell.
+        self.connection.readable = true;
         let mut inbound = std::mem::take(&mut self.connection.inbound);
         let received = self.connection.receive(&mut inbound, BLOCK);
         self.connection.inbound = inbound;
@@ -341,20 +347,8 @@ impl Exchange {
         }
     }
 
-    /// Waits until more of a streamed body may be there. Blocks: the caller must have let go of the interpreter.
-    /// An `Io` error of the kind `Interrupted` says that a signal has come: then it may be called again.
-    pub fn wait_for_body(&mut self) -> Result<(), BodyError> {
-        match self.connection.stream.wait_readable(patience(self.common.settings.body_timeout)) {
-            Ok(true) => {
-                self.connection.readable = true;
-                Ok(())
-            }
-            Ok(false) => Err(BodyError::Silent),
-            Err(error) => Err(BodyError::Io(error)),
-        }
+    /// What to wait for when [`Exchange::read_body`] had nothing; when the time is up, the body is [`BodyError::Silent`].
+    pub fn body_wait(&self) -> ClientWait {
+        ClientWait::new(&self.connection.stream, Readiness::Read, self.common.settings.body_timeout)
     }
-}
-
-fn patience(nanoseconds: u64) -> Option<Duration> {
-    (nanoseconds > 0).then(|| Duration::from_nanos(nanoseconds))
 }

@@ -78,6 +78,14 @@ impl Reactor {
         notices
     }
 
+    /// The worker has left: what is still open is closed.
+    pub fn shut(&mut self) {
+        self.drain();
+        let here = |slot: &Slot| matches!(slot, Slot::Here(_));
+        let open: Vec<_> = self.slots.iter().filter(|(_, slot)| here(slot)).map(|(key, _)| key).collect();
+        open.into_iter().for_each(|key| self.remove(key));
+    }
+
     /// The connection is free for its next request, which may have come already.
     fn await_next(&mut self, key: usize, mut connection: Box<Connection>) {
         connection.phase = Phase::Head(Scan::default());

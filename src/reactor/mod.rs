@@ -4,6 +4,7 @@
 
 mod accept;
 mod body;
+mod client_wait;
 mod connection;
 mod crew;
 mod date;
@@ -28,6 +29,7 @@ mod understudy;
 mod watch;
 
 pub use body::Body;
+pub use client_wait::ClientWait;
 pub use connection::End;
 pub use crew::{Crew, Turn};
 pub use date::DateCache;

@@ -188,7 +188,21 @@ impl Reactor {
     /// when there must be a new wait for events; everything that had come by then has been read, so the waits that were
     /// due are over.
     pub(super) fn next_exchange(&mut self) -> Option<Exchange> {
-        let mut exchange = self.find_exchange()?;
+        let exchange = self.find_exchange();
+        self.taken(exchange)
+    }
+
+    /// As [`Reactor::next_exchange`], without new connections.
+    pub fn next_known(&mut self) -> Option<Exchange> {
+        let exchange = self.read_next();
+        self.taken(exchange)
+    }
+
+    fn taken(&mut self, exchange: Option<Exchange>) -> Option<Exchange> {
+        let Some(mut exchange) = exchange else {
+            self.expire();
+            return None;
+        };
         exchange.taken_at = self.now;
         self.watch.take();
         if !self.watch.hosted {
@@ -209,11 +223,7 @@ impl Reactor {
                 return Some(exchange);
             }
         }
-        let exchange = self.read_next().or_else(|| self.accept());
-        if exchange.is_none() {
-            self.expire();
-        }
-        exchange
+        self.read_next().or_else(|| self.accept())
     }
 
     fn read_next(&mut self) -> Option<Exchange> {

@@ -35,6 +35,11 @@ impl Request {
         Some(self.part(field.value))
     }
 
+    /// The head alone.
+    pub fn copy(&self) -> Self {
+        Self { bytes: self.bytes.clone(), head: self.head.clone(), number: self.number, ..Self::default() }
+    }
+
     /// Whether the response may have no body because of the method (RFC 9110, section 9.3.2).
     pub fn is_head(&self) -> bool {
         self.part(self.head.method) == b"HEAD"

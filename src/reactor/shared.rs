@@ -191,6 +191,16 @@ impl SharedReactor {
         }
     }
 
+    /// A thread stays busy though its exchange is taken back by another, until [`SharedReactor::come_free`].
+    pub fn stay_busy(&self) {
+        self.lock().watch.take();
+    }
+
+    /// Such a thread is free again, after so many nanoseconds.
+    pub fn come_free(&self, took: u64) {
+        self.lock().watch.give_back(took);
+    }
+
     /// Whoever waits may have to know of a deadline, or of something that can be done at once.
     fn settle(&self, mut state: MutexGuard<'_, Reactor>) {
         let wakes = state.must_wake();

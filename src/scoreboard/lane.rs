@@ -45,46 +45,31 @@ impl Lane {
 
     /// What the logs call the request that `begin` is about to tell of. At most 56 bytes are kept.
     pub fn name(&self, id: &[u8]) {
-        name(self.words(), id);
+        request::store_name(&self.words()[REQUEST..], id);
     }
 
     /// A request starts. `now`: CLOCK_MONOTONIC in nanoseconds. Copies at most 320 bytes; longer methods and targets are
     /// cut.
     pub fn begin(&self, method: &[u8], target: &[u8], peer: Option<SocketAddr>, now: u64) {
-        begin(self.words(), method, target, peer, now);
+        let words = self.words();
+        request::store(&words[REQUEST..], method, target, peer);
+        words[LOGGED].store(0, Relaxed);
+        words[SINCE].store(now, Release);
     }
 
     /// The request has its line in the access log: it needs none if the worker ends before `end`.
     pub fn logged(&self) {
-        logged(self.words());
+        self.words()[LOGGED].store(1, Relaxed);
     }
 
     /// The request is done.
     pub fn end(&self) {
-        end(self.words());
+        self.words()[SINCE].store(0, Release);
     }
 
     fn words(&self) -> &[AtomicU64] {
         self.board.lane(self.slot, self.index)
     }
-}
-
-pub fn name(words: &[AtomicU64], id: &[u8]) {
-    request::store_name(&words[REQUEST..], id);
-}
-
-pub fn begin(words: &[AtomicU64], method: &[u8], target: &[u8], peer: Option<SocketAddr>, now: u64) {
-    request::store(&words[REQUEST..], method, target, peer);
-    words[LOGGED].store(0, Relaxed);
-    words[SINCE].store(now, Release);
-}
-
-pub fn logged(words: &[AtomicU64]) {
-    words[LOGGED].store(1, Relaxed);
-}
-
-pub fn end(words: &[AtomicU64]) {
-    words[SINCE].store(0, Release);
 }
 
 /// The request that runs, if one does.

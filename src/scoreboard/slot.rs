@@ -1,12 +1,11 @@
 //! A worker's own place on the board: what it tells of itself as a whole.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Relaxed, Release, SeqCst};
 
 use super::board::{Board, UNSENT, WRITTEN_SOON};
-use super::lane::{self, LANES, Lane};
+use super::lane::{LANES, Lane};
 use super::{State, lines};
 
 /// Words of a slot without its lanes: one cache line of 64 bytes.
@@ -79,25 +78,8 @@ impl Slot {
 
     /// That request is done: Busy -> Idle.
     pub fn end(&self) {
-        lane::end(self.first_lane());
         // Without a locked instruction, and nobody waits for a worker to become idle.
         self.words()[STATE].store(State::Idle as u64, Release);
-    }
-
-    /// For workers with one request at a time: `Lane::begin` of the first lane, and `busy`.
-    pub fn begin(&self, method: &[u8], target: &[u8], peer: Option<SocketAddr>, now: u64) {
-        lane::begin(self.first_lane(), method, target, peer, now);
-        self.busy(now);
-    }
-
-    /// `Lane::name` of the first lane.
-    pub fn name(&self, id: &[u8]) {
-        lane::name(self.first_lane(), id);
-    }
-
-    /// `Lane::logged` of the first lane.
-    pub fn logged(&self) {
-        lane::logged(self.first_lane());
     }
 
     /// Lines that the worker will write to the access log soon, or the arbiter for it: about 4 KiB of them are kept. The
@@ -198,9 +180,5 @@ impl Slot {
 
     fn words(&self) -> &[AtomicU64] {
         self.board.slot(self.index)
-    }
-
-    fn first_lane(&self) -> &[AtomicU64] {
-        self.board.lane(self.index, 0)
     }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use super::{Board, LANES, Running, State};
+use super::{Board, LANES, Lane, Running, Slot, State};
 use crate::sys::pipe;
 
 /// method, target, peer, the text expected
@@ -13,6 +13,14 @@ type Case<'a> = (&'a [u8], &'a [u8], Option<SocketAddr>, &'a str);
 fn board(slots: usize) -> (Arc<Board>, OwnedFd) {
     let (reader, writer) = pipe::nonblocking().unwrap();
     (Board::new(slots, writer).unwrap(), reader)
+}
+
+/// What a worker does that serves one request at a time.
+fn begin(slot: &Slot, method: &[u8], target: &[u8], peer: Option<SocketAddr>, now: u64) -> Lane {
+    let lane = slot.lane(0).unwrap();
+    lane.begin(method, target, peer, now);
+    slot.busy(now);
+    lane
 }
 
 fn pokes(reader: &OwnedFd) -> usize {
@@ -52,13 +60,14 @@ fn a_slot_goes_through_its_states() {
     assert_eq!(state(), State::Booting);
     slot.booted();
     assert_eq!((state(), pokes(&reader)), (State::Idle, 1));
-    slot.logged();
-    slot.begin(b"GET", b"/", None, 7);
+    slot.lane(0).unwrap().logged();
+    let lane = begin(&slot, b"GET", b"/", None, 7);
     assert_eq!((state(), board.snapshot(slot.index()).busy_since), (State::Busy, 7));
     assert!(!running(&board, slot.index()).logged);
     slot.count();
-    slot.logged();
+    lane.logged();
     assert!(running(&board, slot.index()).logged);
+    lane.end();
     slot.end();
     assert_eq!(board.running(slot.index()), []);
     assert_eq!((state(), board.snapshot(slot.index()).requests), (State::Idle, 1));
@@ -140,7 +149,7 @@ fn slots_are_claimed_once_and_reused_clean() {
     assert_ne!(first.index(), second.index());
     assert!(board.claim().is_none());
     second.retire();
-    second.begin(b"GET", b"/", None, 7);
+    begin(&second, b"GET", b"/", None, 7);
     board.release(second.index());
     let again = board.claim().unwrap();
     assert_eq!(again.index(), second.index());
@@ -153,17 +162,17 @@ fn slots_are_claimed_once_and_reused_clean() {
 fn a_sleeping_arbiter_is_woken_once() {
     let (board, reader) = board(2);
     let (one, two) = (board.claim().unwrap(), board.claim().unwrap());
-    one.begin(b"GET", b"/", None, 1);
+    begin(&one, b"GET", b"/", None, 1);
     assert_eq!(pokes(&reader), 0);
     board.announce_sleep();
     one.end();
     assert_eq!(pokes(&reader), 0);
-    one.begin(b"GET", b"/", None, 2);
-    two.begin(b"GET", b"/", None, 2);
+    begin(&one, b"GET", b"/", None, 2);
+    begin(&two, b"GET", b"/", None, 2);
     assert_eq!(pokes(&reader), 1);
     board.announce_sleep();
     board.withdraw_sleep();
-    one.begin(b"GET", b"/", None, 3);
+    begin(&one, b"GET", b"/", None, 3);
     assert_eq!(pokes(&reader), 0);
 }
 
@@ -184,7 +193,7 @@ fn a_request_line_is_readable_escaped_and_cut() {
         (b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", b"*", None, "ABCDEFGHIJKLMNOPQRSTUVWX *"),
     ];
     for (method, target, peer, text) in cases {
-        slot.begin(method, target, peer, 1);
+        begin(&slot, method, target, peer, 1);
         assert_eq!(running(&board, slot.index()).request.to_string(), text);
     }
 }
@@ -194,11 +203,11 @@ fn reading_while_a_worker_writes_gives_one_request_or_the_other() {
     let (board, _reader) = board(1);
     let slot = board.claim().unwrap();
     let index = slot.index();
-    slot.begin(b"GET", &[b'a'; 200], None, 1);
+    begin(&slot, b"GET", &[b'a'; 200], None, 1);
     let writer = std::thread::spawn(move || {
         for round in 1..=20_000_u64 {
             let byte = if round % 2 == 0 { b'a' } else { b'b' };
-            slot.begin(b"GET", &[byte; 200], None, round);
+            begin(&slot, b"GET", &[byte; 200], None, round);
         }
     });
     while !writer.is_finished() {

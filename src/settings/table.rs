@@ -157,7 +157,31 @@ So that workers that started together are not replaced together.",
         default: Literal::Int(30),
         source: Some(Source::Platform("CC_GUNICORN_TIMEOUT", Form::Whole)),
         description: "Seconds that a request may keep a worker busy before the worker is killed and replaced; 0 means no limit.",
-        mistaken: &["worker_timeout", "request_timeout"],
+        mistaken: &["worker_timeout"],
+        ..PLAIN
+    },
+    Setting {
+        name: "request_timeout",
+        class: "RequestTimeout",
+        section: Section::WorkerProcesses,
+        flags: &["--request-timeout"],
+        takes: Takes::Whole("INT"),
+        kind: Kind::Count,
+        default: Literal::Int(0),
+        description: "Seconds that one request may take in the application before it is ended, without its worker; 0 means no limit.
+
+Its client gets a 504 at once, or, if the response has begun, the end of the connection; the error log names the request and shows
+where in the code it is; and `rgunicorn.errors.RequestTimeout` is raised there. It is a `BaseException`, so that no handler for ordinary
+errors takes it for one. A thread that waits in the system or in an extension cannot hear of it before that returns; only in the main
+thread (`sync`, `gevent`, `eventlet`) calls such as `time.sleep` and `recv` are left at once. A request that has not ended after
+the same time again costs its worker: a replacement is started, then the worker is told to leave, and `graceful_timeout` later
+it is killed.
+
+The application has the limit as `environ[\"rgunicorn.deadline\"]`: `at` (of `time.monotonic()`; `math.inf` for none) can be set,
+`remaining` tells the seconds that are left, `extend(seconds)` adds some. A request that takes its socket over has no limit from then on.
+Where the worker serves one request at a time, `timeout` should be longer.",
+        mistaken: &["thread_timeout"],
+        ours: true,
         ..PLAIN
     },
     Setting {

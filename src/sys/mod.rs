@@ -2,6 +2,7 @@
 //! goes round on EINTR, and gives `io::Result`.
 
 pub mod account;
+pub mod alarm;
 pub mod clock;
 pub mod epoll;
 pub mod file;

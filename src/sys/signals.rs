@@ -102,3 +102,16 @@ fn write_one(fd: i32, byte: u8) {
     unsafe { libc::write(fd, (&raw const byte).cast(), 1) };
     nix::errno::Errno::set_raw(errno);
 }
+
+/// Makes a thread of this process leave a system call, by the signal `INTERRUPT`.
+pub fn interrupt(thread: u64) -> io::Result<()> {
+    // SAFETY: the number is that of the main thread, which lives as long as the process.
+    let result = unsafe { libc::pthread_kill(thread as libc::pthread_t, libc::SIGURG) };
+    if result == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(result)) }
+}
+
+/// Leaves all signals to other threads than this one.
+pub fn block_all() {
+    // Fails only for a bad argument.
+    let _ = SigSet::all().thread_block();
+}

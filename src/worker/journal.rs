@@ -62,6 +62,16 @@ impl Journal {
         self.failed(py, ("Error handling request %s %s", method, target), error);
     }
 
+    /// The same, but the request had been taken away from it; `name` is what the logs call it.
+    pub fn failed_late(&self, py: Python<'_>, name: &str, error: PyErr) {
+        self.failed(py, ("Error handling request %s", name), error);
+    }
+
+    /// A request takes too long: what is said of it, and where the application is.
+    pub fn overdue(&self, py: Python<'_>, text: &str, stack: &str) {
+        self.say(py, "error", &if stack.is_empty() { text.to_owned() } else { format!("{text}:\n{stack}") });
+    }
+
     /// The hook behind a request raised.
     pub fn hook_failed(&self, py: Python<'_>, error: PyErr) {
         self.failed(py, ("Exception in post_request hook",), error);

@@ -10,19 +10,26 @@ use super::setup::Setup;
 use crate::sys::clock;
 
 /// Whether a worker leaves, and since when.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 pub struct Leave {
     since: Option<u64>,
+    /// For how long it may, in nanoseconds.
+    patience: u64,
 }
 
 impl Leave {
     /// Looks whether the worker object still wants to live. If not the reactor takes no new connections from now on.
     pub fn look(&mut self, py: Python<'_>, service: &Service) -> PyResult<()> {
         if self.since.is_none() && !service.is_alive(py)? {
-            self.since = Some(clock::monotonic());
-            service.reactor.lock().drain();
+            *self = Self::begun(service);
         }
         Ok(())
+    }
+
+    /// From now on the reactor takes no new connections.
+    pub fn begun(service: &Service) -> Self {
+        service.reactor.lock().drain();
+        Self { since: Some(clock::monotonic()), patience: patience(&service.setup) }
     }
 
     /// The worker's handler has run, and nobody has looked yet. Usually the pipe says so too, but an application may have
@@ -39,14 +46,17 @@ impl Leave {
     /// Nobody is left to be served, or the time is up.
     pub fn is_over(&self, service: &Service) -> bool {
         let Some(since) = self.since else { return false };
-        service.reactor.lock().open_connections() == 0
-            || clock::monotonic() - since >= patience(&service.setup)
+        service.reactor.lock().open_connections() == 0 || clock::monotonic() - since >= self.patience
     }
 
     /// How long a leaving worker may still wait.
-    pub fn left(&self, setup: &Setup) -> Option<Duration> {
-        let until = self.since?.saturating_add(patience(setup));
-        Some(Duration::from_nanos(until.saturating_sub(clock::monotonic())))
+    pub fn left(&self) -> Option<Duration> {
+        Some(Duration::from_nanos(self.until()?.saturating_sub(clock::monotonic())))
+    }
+
+    /// Until when a leaving worker may wait, in nanoseconds of the monotonic clock.
+    pub fn until(&self) -> Option<u64> {
+        Some(self.since?.saturating_add(self.patience))
     }
 }
 

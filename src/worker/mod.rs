@@ -2,6 +2,7 @@
 //! worker class and returns when the worker should exit.
 
 mod access;
+pub mod embedded;
 mod hand;
 mod hooks;
 mod journal;
@@ -11,6 +12,9 @@ mod service;
 mod setup;
 pub mod sync;
 pub mod threads;
+mod watch;
+mod watchdog;
 
 pub use hooks::Hooks;
 pub use setup::{ListenerSetup, Setup};
+pub use watchdog::Host;

@@ -12,14 +12,18 @@ use super::access::AccessLog;
 use super::hand::Hand;
 use super::journal::Journal;
 use super::setup::Setup;
+use super::watchdog::{Host, Watchdog};
 use crate::proto::http1::Refusal;
 use crate::reactor::{End, Exchange, SharedReactor};
 use crate::sys::{clock, fork};
 use crate::wsgi::{Bridge, ListenerName, Objects, Opened, Original, Outcome, Served};
 
 mod lines;
+mod overdue;
+mod story;
 
-use lines::Passage;
+pub use overdue::{Report, Tidings};
+pub use story::{Desk, Passage, Story};
 
 /// Serves requests: one at a time with each [`Hand`].
 pub struct Service {
@@ -36,6 +40,8 @@ pub struct Service {
     timeout: Timeout,
     /// Requests between their start and their end.
     running: AtomicUsize,
+    /// Sees to requests that take too long, if they have a limit.
+    watchdog: Option<Arc<Watchdog>>,
 }
 
 /// What the setting `timeout` is about.
@@ -68,7 +74,7 @@ impl Mood {
 }
 
 /// What is left to be told of a request when its response is out.
-struct Told {
+pub struct Told {
     request: Option<Py<PyAny>>,
     environ: Option<Py<PyDict>>,
     response: Option<Py<PyAny>>,
@@ -90,6 +96,7 @@ impl Service {
             process: std::process::id(),
             timeout,
             running: AtomicUsize::new(0),
+            watchdog: (setup.request_timeout > 0).then(|| Watchdog::new(setup.request_timeout)),
             setup,
         })
     }
@@ -98,13 +105,45 @@ impl Service {
     pub fn hand(&self, py: Python<'_>, index: usize) -> PyResult<Hand> {
         let setup = &self.setup;
         let application = setup.application.clone_ref(py);
+        let watch = self.watchdog.as_ref().map(|watchdog| watchdog.watch(setup.slot.lane(index)));
         let mut bridge = Bridge::new(py, application, &setup.facts, self.names.clone(), setup.sendfile)?;
         bridge.keep_environ = self.access.as_ref().is_some_and(AccessLog::uses_environ);
-        if setup.hooks.want_objects() || self.access.as_ref().is_some_and(AccessLog::is_python) {
-            bridge.objects = Some(Objects::new(py, setup.cfg.clone_ref(py), &setup.facts.server)?);
+        bridge.objects = self.objects(py)?;
+        if let Some(watch) = &watch {
+            bridge.limit(py, watch.due.clone())?;
         }
         let pen = self.access.as_ref().and_then(AccessLog::pen);
-        Ok(Hand { bridge, lane: setup.slot.lane(index), pen })
+        Ok(Hand { bridge, lane: setup.slot.lane(index), pen, watch })
+    }
+
+    /// What makes requests and responses into objects, if somebody wants any.
+    fn objects(&self, py: Python<'_>) -> PyResult<Option<Objects>> {
+        let setup = &self.setup;
+        let wanted = setup.hooks.want_objects() || self.access.as_ref().is_some_and(AccessLog::is_python);
+        wanted.then(|| Objects::new(py, setup.cfg.clone_ref(py), &setup.facts.server)).transpose()
+    }
+
+    /// Starts the watchdog, if requests have a limit. `here`: they are served by this thread, in greenlets of that host if
+    /// there is one.
+    pub fn start_watchdog(self: &Arc<Self>, py: Python<'_>, here: bool, host: Option<Host>) -> PyResult<()> {
+        let Some(watchdog) = &self.watchdog else { return Ok(()) };
+        if let Some(host) = host {
+            watchdog.set_host(host);
+        }
+        if here {
+            watchdog.install_handler(py)?;
+        }
+        Ok(watchdog.start(self)?)
+    }
+
+    /// The worker leaves: nothing is watched any more, and what is left undone is logged.
+    pub fn close(&self, py: Python<'_>) {
+        if let Some(watchdog) = &self.watchdog
+            && let Err(error) = watchdog.stop(py)
+        {
+            error.write_unraisable(py, None);
+        }
+        self.close_logs(py);
     }
 
     /// Serves one request and gives its connection back to the reactor.
@@ -130,13 +169,25 @@ impl Service {
             passage.started = clock::monotonic();
         }
         self.count(py);
+        let mut overdue = None;
         let mut served = match ready {
-            Ok(()) => hand.bridge.call(py, opened),
+            Ok(()) => {
+                self.watch(py, hand, &opened, &passage);
+                let watch = hand.watch.as_ref();
+                let returned = || overdue = watch.and_then(|watch| watch.end(py));
+                hand.bridge.call(py, opened, returned)
+            }
             Err(error) => hand.bridge.fail(py, opened, error),
         };
+        if overdue.is_some() {
+            self.reactor.come_free(clock::monotonic().saturating_sub(started));
+        }
         let told = self.told(py, hand, &mut served);
-        let mut mood = self.log_access(py, hand, &mut served, &told, &passage);
-        mood = mood.and(self.hand_back(py, served));
+        let mut mood = Mood::Fine;
+        if served.exchange.is_some() {
+            mood = self.log_access(py, hand.desk(), &mut served, &told, &passage);
+        }
+        mood = mood.and(self.hand_back(py, served, overdue.as_deref()));
         mood = mood.and(self.call_last_hook(py, &told));
         drop(told);
         hand.bridge.release(py);
@@ -158,7 +209,8 @@ impl Service {
         }
     }
 
-    fn is_serving(&self) -> bool {
+    /// Whether requests run.
+    pub fn is_serving(&self) -> bool {
         self.running.load(Ordering::Relaxed) > 0
     }
 
@@ -179,6 +231,15 @@ impl Service {
     pub fn say_orphaned(&self, py: Python<'_>) {
         let worker = self.setup.worker.bind(py);
         self.journal.info(py, &format!("Parent changed, shutting down: {worker}"));
+    }
+
+    /// From now on the request has a deadline, if there is a limit.
+    fn watch(&self, py: Python<'_>, hand: &Hand, opened: &Opened<'_>, passage: &Passage) {
+        if let (Some(watchdog), Some(watch)) = (&self.watchdog, &hand.watch)
+            && let Err(error) = watchdog.begin(py, watch, opened, hand.bridge.responder(), passage)
+        {
+            error.write_unraisable(py, None);
+        }
     }
 
     fn begin(&self, hand: &Hand, exchange: &Exchange, now: u64) {
@@ -228,11 +289,17 @@ impl Service {
         }
     }
 
-    fn hand_back(&self, py: Python<'_>, served: Served) -> Mood {
+    /// `overdue`: what the logs call the request, if it was taken away from the application.
+    fn hand_back(&self, py: Python<'_>, served: Served, overdue: Option<&str>) -> Mood {
         let Served { exchange, outcome, code, error, missing, dropped_body, .. } = served;
-        let mut mood = Mood::Fine;
+        let mood = error.as_ref().map_or(Mood::Fine, |error| Mood::after(py, error));
+        let Some(exchange) = exchange else {
+            if let Some(error) = error {
+                self.journal.failed_late(py, overdue.unwrap_or_default(), error);
+            }
+            return mood;
+        };
         if let Some(error) = error {
-            mood = Mood::after(py, &error);
             self.journal.application_failed(py, &exchange, error);
         }
         if missing > 0 {
@@ -241,20 +308,24 @@ impl Service {
         if dropped_body {
             self.journal.body_dropped(py, &exchange, code);
         }
-        match outcome {
-            Outcome::Responded(end) => self.reactor.finish(exchange, end),
-            Outcome::Refused(refusal) => {
-                if refusal != Refusal::Internal {
-                    self.journal.refused(py, exchange.peer(), &refusal);
-                }
-                self.reactor.finish_refused(exchange, &refusal);
+        match &outcome {
+            Outcome::Refused(refusal) if *refusal != Refusal::Internal => {
+                self.journal.refused(py, exchange.peer(), refusal);
             }
-            Outcome::ClientGone(error) => {
-                self.journal.client_gone(py, &exchange, &error);
-                self.reactor.finish(exchange, End::Cut);
-            }
+            Outcome::ClientGone(error) => self.journal.client_gone(py, &exchange, error),
+            _ => {}
         }
+        self.finish(exchange, &outcome);
         mood
+    }
+
+    fn finish(&self, exchange: Exchange, outcome: &Outcome) {
+        match outcome {
+            Outcome::Responded(end) => self.reactor.finish(exchange, *end),
+            Outcome::Refused(refusal) => self.reactor.finish_refused(exchange, refusal),
+            Outcome::ClientGone(_) => self.reactor.finish(exchange, End::Cut),
+            Outcome::Overdue => self.reactor.finish(exchange, End::Close),
+        }
     }
 
     /// What the logger and the hook behind the request will want.

@@ -1,6 +1,7 @@
 //! The sync driver: one thread that leads the reactor and runs the application between two turns of the loop.
 
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use pyo3::prelude::*;
@@ -20,22 +21,23 @@ const LIFELINE: usize = 1;
 ///
 /// Errors: what a signal handler of the worker raised (`SystemExit`), and failures of the loop itself.
 pub fn run(py: Python<'_>, setup: Setup) -> PyResult<()> {
-    let service = Service::new(py, setup, Timeout::Request)?;
+    let service = Arc::new(Service::new(py, setup, Timeout::Request)?);
     {
         let mut reactor = service.reactor.lock();
         reactor.watch(service.setup.wakeup.as_fd(), SIGNAL)?;
         reactor.watch(service.setup.lifeline.as_fd(), LIFELINE)?;
     }
     let mut hand = service.hand(py, 0)?;
+    service.start_watchdog(py, true, None)?;
     service.setup.slot.booted();
     let mut driver = Driver { service, leave: Leave::default() };
     let result = driver.run(py, &mut hand);
-    driver.service.close_logs(py);
+    driver.service.close(py);
     result
 }
 
 struct Driver {
-    service: Service,
+    service: Arc<Service>,
     leave: Leave,
 }
 
@@ -70,10 +72,10 @@ impl Driver {
 
     /// Waits for something to do.
     fn rest(&self, py: Python<'_>) -> PyResult<Woken> {
-        let Service { setup, reactor, .. } = &self.service;
+        let Service { setup, reactor, .. } = &*self.service;
         let unwritten = self.service.write_logs(py);
         self.service.notify(py)?;
-        let left = self.leave.left(setup);
+        let left = self.leave.left();
         let notify = setup.notify_every.map(Duration::from_nanos);
         let most = left.into_iter().chain(unwritten).chain(notify).min();
         let slot = &setup.slot;

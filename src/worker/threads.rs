@@ -21,7 +21,7 @@ const LEAVING_TICK: Duration = Duration::from_millis(20);
 
 /// A worker with threads.
 pub struct Threads {
-    service: Service,
+    service: Arc<Service>,
     crew: Crew,
     /// The main thread is to show that it lives.
     pokes: OwnedFd,
@@ -30,7 +30,7 @@ pub struct Threads {
 impl Threads {
     /// To be made in the worker's process, by its main thread.
     pub fn new(py: Python<'_>, setup: Setup) -> PyResult<Self> {
-        let service = Service::new(py, setup, Timeout::Process)?;
+        let service = Arc::new(Service::new(py, setup, Timeout::Process)?);
         let (pokes, poker) = pipe::nonblocking()?;
         let slot = service.setup.slot.clone();
         let tick = move || {
@@ -39,6 +39,7 @@ impl Threads {
         };
         service.reactor.on_tick(Box::new(tick));
         let crew = Crew::new(Arc::clone(&service.reactor));
+        service.start_watchdog(py, false, None)?;
         // Before there are threads, which say what they do.
         service.setup.slot.booted();
         Ok(Self { service, crew, pokes })
@@ -85,13 +86,15 @@ impl Threads {
             service.reopen_logs(py);
             service.notify(py)?;
             service.show_life();
+            // A tick may have come with the end of the last request.
+            service.show_quiet();
             let began = leave.has_begun();
             leave.look(py, service)?;
             if leave.has_begun() && !began {
                 service.reactor.wake();
             }
             if leave.is_over(service) {
-                return Ok(leave.left(setup).unwrap_or_default());
+                return Ok(leave.left().unwrap_or_default());
             }
             let notify = setup.notify_every.map(Duration::from_nanos);
             let tick = leave.has_begun().then_some(LEAVING_TICK);
@@ -112,7 +115,7 @@ impl Threads {
 
     /// Logs what is left undone. The threads have ended, or will be cut off.
     pub fn close(&self, py: Python<'_>) {
-        self.service.close_logs(py);
+        self.service.close(py);
     }
 
     /// How many connections are open.

@@ -1,12 +1,15 @@
 //! Calls the application for one exchange and carries its answer out, whatever way it ends.
 
-use pyo3::exceptions::{PyOSError, PyStopIteration};
+use std::sync::Arc;
+
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
 use super::abort::Abort;
 use super::amend::{Original, amend};
+use super::callables::Callables;
+use super::deadline::Due;
 use super::ended::Ended;
 use super::environ::{Environs, ListenerName, ServerFacts};
 use super::ffi;
@@ -17,8 +20,8 @@ use super::objects::Objects;
 use super::responder::Responder;
 use super::response::Flaw;
 use super::sendfile::Sendable;
-use super::socket::ClientSocket;
-use crate::proto::http1::Refusal;
+use super::served::{Served, conclude};
+use super::waiting::Waiting;
 use crate::reactor::{DateCache, End, Exchange};
 use crate::sys::fork;
 
@@ -66,43 +69,6 @@ impl<'py> Opened<'py> {
     }
 }
 
-/// A request that has been served, one way or another. The exchange goes back to the reactor.
-pub struct Served {
-    /// The request and its connection.
-    pub exchange: Exchange,
-    /// What to do with the connection.
-    pub outcome: Outcome,
-    /// The status code sent, 0 if none was.
-    pub code: u16,
-    /// Body bytes handed to the connection.
-    pub sent: u64,
-    /// The exception to be logged.
-    pub error: Option<PyErr>,
-    /// The application gave so many bytes less than its `Content-Length` said.
-    pub missing: u64,
-    /// The application yielded bytes where no body may be.
-    pub dropped_body: bool,
-    /// The environ, if the bridge was told to keep it and one could be made.
-    pub environ: Option<Py<PyDict>>,
-    /// The request for hooks, if the bridge makes any.
-    pub request: Option<Py<PyAny>>,
-    /// Whether the head of the application's response is out.
-    pub head_sent: bool,
-    /// Whether its body was sent in chunks.
-    pub chunked: bool,
-}
-
-/// What becomes of the connection.
-#[derive(Debug)]
-pub enum Outcome {
-    /// A response went out, or as much of it as was possible.
-    Responded(End),
-    /// Nothing went out: the server answers in the application's place.
-    Refused(Refusal),
-    /// The client is gone.
-    ClientGone(std::io::Error),
-}
-
 impl Bridge {
     /// `listeners` in the order in which the reactor counts them.
     pub fn new(
@@ -113,7 +79,7 @@ impl Bridge {
         sendfile: bool,
     ) -> PyResult<Self> {
         let environs = Environs::new(py, facts, listeners)?;
-        let callables = Callables::new(py, &environs, &facts.server)?;
+        let callables = Callables::new(py, &environs, &facts.server, Waiting::Thread, None)?;
         Ok(Self {
             application,
             environs,
@@ -124,6 +90,25 @@ impl Bridge {
             keep_environ: false,
             objects: None,
         })
+    }
+
+    /// Requests have a deadline from now on, of which `due` is told.
+    pub fn limit(&mut self, py: Python<'_>, due: Arc<Due>) -> PyResult<()> {
+        let waiting = self.callables.responder.get().waiting().clone_ref(py);
+        self.callables = Callables::new(py, &self.environs, &self.server, waiting, Some(due))?;
+        Ok(())
+    }
+
+    /// What is behind the callables of the request being served, or served last.
+    pub fn responder(&self) -> &Py<Responder> {
+        &self.callables.responder
+    }
+
+    /// Requests wait for their clients in a hub, by calling `wait`: see [`Waiting::Hub`].
+    pub fn wait_in(&mut self, py: Python<'_>, wait: Py<PyAny>) -> PyResult<()> {
+        let due = self.callables.responder.get().due().cloned();
+        self.callables = Callables::new(py, &self.environs, &self.server, Waiting::Hub(wait), due)?;
+        Ok(())
     }
 
     /// Makes what the application is called with.
@@ -151,8 +136,8 @@ impl Bridge {
         Opened { request, stage: Stage::Ready(environ) }
     }
 
-    /// Calls the application and sends its response.
-    pub fn call(&mut self, py: Python<'_>, opened: Opened<'_>) -> Served {
+    /// Calls the application and sends its response. `returned` is called as soon as the application is done.
+    pub fn call(&mut self, py: Python<'_>, opened: Opened<'_>, returned: impl FnOnce()) -> Served {
         let request = opened.request.map(Bound::unbind);
         let environ = match opened.stage {
             Stage::Ready(environ) => environ,
@@ -161,9 +146,10 @@ impl Bridge {
         let kept = (self.keep_environ || self.objects.is_some()).then(|| environ.clone().unbind());
         let responder = self.callables.responder.bind(py).clone();
         let result = self.run(&responder, environ);
-        let ended = responder.get().remove(py);
-        if let (Some(objects), Some(request)) = (&self.objects, &request)
-            && let Err(error) = objects.complete(request.bind(py), &ended.exchange.request)
+        returned();
+        let ended = responder.get().remove();
+        if let (Some(objects), Some(request), Some(exchange)) = (&self.objects, &request, &ended.exchange)
+            && let Err(error) = objects.complete(request.bind(py), &exchange.request)
         {
             error.write_unraisable(py, None);
         }
@@ -174,7 +160,7 @@ impl Bridge {
     pub fn heed(&self, py: Python<'_>, opened: &Opened<'_>, original: &Original<'_>) -> PyResult<()> {
         let (Some(request), Stage::Ready(environ)) = (&opened.request, &opened.stage) else { return Ok(()) };
         if request.getattr(intern!(py, "must_close"))?.is_truthy()? {
-            self.callables.responder.get().force_close(py);
+            self.callables.responder.get().force_close();
         }
         if original.differs(request)? { amend(environ, request) } else { Ok(()) }
     }
@@ -185,7 +171,7 @@ impl Bridge {
         match opened.stage {
             Stage::Failed(failed) => self.failed(py, failed.0, Abort::App(error), request),
             Stage::Ready(_) => {
-                let ended = self.callables.responder.get().remove(py);
+                let ended = self.callables.responder.get().remove();
                 conclude(py, ended, Err(Abort::App(error)), None, request)
             }
         }
@@ -246,14 +232,14 @@ impl Bridge {
         let (py, responder) = (responder.py(), responder.get());
         if let Ok(list) = iterable.cast_exact::<PyList>() {
             if list.len() == 1 {
-                return responder.whole(py, &list.get_item(0)?);
+                return responder.whole(&list.get_item(0)?);
             }
             for block in list.iter() {
                 responder.block(py, &block)?;
             }
         } else if let Ok(tuple) = iterable.cast_exact::<PyTuple>() {
             if tuple.len() == 1 {
-                return responder.whole(py, &tuple.get_item(0)?);
+                return responder.whole(&tuple.get_item(0)?);
             }
             for block in tuple.iter() {
                 responder.block(py, &block)?;
@@ -266,7 +252,7 @@ impl Bridge {
                 responder.block(py, &block?)?;
             }
         }
-        responder.finish(py)
+        responder.finish()
     }
 
     /// Sends a [`FileWrapper`] around a real file; `false` if it must be iterated.
@@ -274,7 +260,7 @@ impl Bridge {
         let Ok(wrapper) = iterable.cast::<FileWrapper>() else { return Ok(false) };
         let filelike = wrapper.get().filelike.bind(iterable.py());
         let Some(file) = Sendable::new(filelike).filter(|_| self.sendfile) else { return Ok(false) };
-        responder.file(iterable.py(), file.offset, file.left, || file.open())?;
+        responder.file(file.offset, file.left, || file.open())?;
         Ok(true)
     }
 }
@@ -290,107 +276,5 @@ fn close(iterable: &Bound<'_, PyAny>) -> PyResult<()> {
     match iterable.getattr_opt(intern!(iterable.py(), "close"))? {
         Some(close) => close.call0().map(drop),
         None => Ok(()),
-    }
-}
-
-fn conclude(
-    py: Python<'_>,
-    ended: Ended,
-    result: Result<(End, Option<Flaw>), Abort>,
-    environ: Option<Py<PyDict>>,
-    request: Option<Py<PyAny>>,
-) -> Served {
-    let mut served = Served {
-        exchange: ended.exchange,
-        // An unfinished body shows that something is missing: no last chunk, or fewer bytes than announced.
-        outcome: Outcome::Responded(End::Close),
-        code: ended.code,
-        sent: ended.sent,
-        error: None,
-        missing: 0,
-        dropped_body: ended.dropped_body,
-        environ,
-        request,
-        head_sent: ended.head_sent,
-        chunked: ended.chunked,
-    };
-    // An OSError that came through the application may be what we raised in it ourselves.
-    let abort = match (result, ended.fault) {
-        (Ok((end, flaw)), _) => {
-            served.outcome = Outcome::Responded(end);
-            served.missing = flaw.map_or(0, |Flaw::Short(missing)| missing);
-            return served;
-        }
-        (Err(Abort::App(error)), Some(fault)) if error.is_instance_of::<PyOSError>(py) => fault,
-        (Err(abort), _) => abort,
-    };
-    match abort {
-        // How those who used the socket themselves say that nothing is left to be answered, as to Gunicorn.
-        Abort::App(error)
-            if ended.handed_over && !ended.head_sent && error.is_instance_of::<PyStopIteration>(py) =>
-        {
-            served.outcome = Outcome::Responded(End::Cut);
-        }
-        Abort::Client(error) => served.outcome = Outcome::ClientGone(error),
-        Abort::Request(refusal) if !ended.head_sent => {
-            served.code = refusal.status();
-            served.outcome = Outcome::Refused(refusal);
-        }
-        Abort::Request(_) => {}
-        Abort::App(error) => {
-            served.error = Some(error);
-            if !ended.head_sent {
-                served.code = 500;
-                served.outcome = Outcome::Refused(Refusal::Internal);
-            }
-        }
-    }
-    served
-}
-
-/// The objects that each request's environ and call carry. Making them costs more than a short request, so they serve
-/// one request after the other; an application that keeps one keeps it for itself, and new ones are made.
-struct Callables {
-    responder: Py<Responder>,
-    start_response: Py<PyAny>,
-    early_hints: Py<PyAny>,
-    socket: Py<ClientSocket>,
-    /// How many references there are to each when no application holds any.
-    unshared: [isize; 5],
-}
-
-impl Callables {
-    fn new(py: Python<'_>, environs: &Environs, server: &[u8]) -> PyResult<Self> {
-        let responder = Responder::new(py, server)?;
-        let mut callables = Self {
-            start_response: responder.getattr(py, "start_response")?,
-            early_hints: responder.getattr(py, "early_hints")?,
-            socket: ClientSocket::new(py, &responder)?,
-            responder,
-            unshared: [0; 5],
-        };
-        environs.prepare(py, "wsgi.early_hints", callables.early_hints.bind(py))?;
-        environs.prepare(py, "gunicorn.socket", callables.socket.bind(py))?;
-        callables.unshared = callables.references(py);
-        Ok(callables)
-    }
-
-    fn references(&self, py: Python<'_>) -> [isize; 5] {
-        [
-            ffi::references(self.responder.bind(py)),
-            self.responder.get().write_references(py),
-            ffi::references(self.start_response.bind(py)),
-            ffi::references(self.early_hints.bind(py)),
-            ffi::references(self.socket.bind(py)),
-        ]
-    }
-
-    /// Makes new ones if the application keeps any.
-    fn renew_if_kept(&mut self, py: Python<'_>, environs: &Environs, server: &[u8]) -> PyResult<()> {
-        if self.references(py) != self.unshared || self.socket.get().is_touched() {
-            let old = std::mem::replace(self, Self::new(py, environs, server)?);
-            old.responder.get().retire();
-        }
-        Ok(())
     }
 }

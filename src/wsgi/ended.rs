@@ -5,8 +5,8 @@ use crate::reactor::Exchange;
 
 /// What a response came to.
 pub struct Ended {
-    /// The request and its connection.
-    pub exchange: Exchange,
+    /// The request and its connection; `None`: they were taken away from the application.
+    pub exchange: Option<Exchange>,
     /// Whether the head is out.
     pub head_sent: bool,
     /// The status code; 0 when `start_response` was not called.
@@ -24,10 +24,15 @@ pub struct Ended {
 }
 
 impl Ended {
+    /// The same without the exchange and the fault.
+    pub fn without_exchange(&self) -> Self {
+        Self { exchange: None, fault: None, ..*self }
+    }
+
     /// The application was not even asked.
     pub fn unanswered(exchange: Exchange) -> Self {
         Self {
-            exchange,
+            exchange: Some(exchange),
             head_sent: false,
             code: 0,
             sent: 0,

@@ -2,7 +2,7 @@
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyDict, PyString, PyType};
 
 /// A `str` with one character for each byte (ISO-8859-1), as PEP 3333 wants its native strings.
 pub fn text<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
@@ -44,4 +44,20 @@ pub fn set(dict: &Bound<'_, PyDict>, key: &Bound<'_, PyString>, value: &Bound<'_
 pub fn references<T>(object: &Bound<'_, T>) -> isize {
     // SAFETY: a valid object of an attached thread.
     unsafe { ffi::Py_REFCNT(object.as_ptr()) }
+}
+
+/// The calling thread, as CPython counts them (`threading.get_ident()`).
+pub fn thread(_py: Python<'_>) -> u64 {
+    // SAFETY: nothing is asked of the caller; CPython has begun.
+    unsafe { ffi::PyThread_get_thread_ident() }
+}
+
+/// Raises `exception`, a class, in a thread as soon as that runs Python code; `None` takes back one that has not been
+/// raised yet. False: there is no such thread.
+pub fn raise_in(_py: Python<'_>, thread: u64, exception: Option<&Bound<'_, PyType>>) -> bool {
+    let exception = exception.map_or(std::ptr::null_mut(), |exception| exception.as_ptr());
+    // SAFETY: a valid class, to which CPython takes its own reference, or null, which is its way to take one back; this
+    // thread is attached. CPython compares the number with those of its threads, under its own lock. pyo3 declares as signed
+    // what CPython has unsigned.
+    unsafe { ffi::PyThreadState_SetAsyncExc(thread.cast_signed(), exception) != 0 }
 }

@@ -8,9 +8,9 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
-use super::call::{Outcome, Served};
 use super::ffi;
 use super::input::Input;
+use super::served::{Outcome, Served};
 use super::start_response::Declared;
 use crate::proto::forwarded::Scheme;
 use crate::proto::http1::{Refusal, Trailers};

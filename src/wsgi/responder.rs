@@ -1,57 +1,58 @@
 //! The callables that an application gets with a request: `start_response`, the `write` that it returns, and
 //! `wsgi.early_hints`. They share the response; once it has ended they refuse.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use pyo3::exceptions::{PyAssertionError, PyRuntimeError, PyTypeError};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyTuple};
 
 use super::abort::Abort;
+use super::deadline::Due;
 use super::ended::Ended;
 use super::ffi;
-use super::os_error::os_error;
-use super::response::{Flaw, Response, Scratch};
+use super::live::{Live, already_set, gone, undeclared};
+use super::response::{Flaw, Response};
 use super::start_response::{Declared, encode_hints};
-use crate::proto::http1::Refusal;
-use crate::reactor::{BodyError, End, Exchange, Payload};
+use super::waiting::Waiting;
+use crate::reactor::{BodyError, ClientWait, End, Exchange};
 
 /// One response and what the application has said of it. Made once and used for one request after the other, as long
 /// as no application keeps one of its callables beyond the request.
 #[pyclass(frozen, module = "rgunicorn._native")]
 pub struct Responder {
+    /// Held for moments only: never over a wait, nor over a call that could run the application's code, in which
+    /// another greenlet of this very thread may come here.
     live: Mutex<Live>,
-    /// A thread that waited for the client has given the response back.
-    returned: Condvar,
-}
-
-#[derive(Default)]
-struct Live {
-    response: Option<Response>,
-    /// A thread has taken the response out while it waits, without the interpreter, for the client.
-    away: bool,
-    declared: Declared,
-    /// Where a new declaration is put together, so that a bad one leaves the old in place.
-    spare: Declared,
-    scratch: Scratch,
-    date: Option<[u8; 29]>,
-    /// The bound `write`, which every `start_response` returns.
-    write: Option<Py<PyAny>>,
-    /// What happened to the client during a call from the application, which may have swallowed the exception.
-    fault: Option<Abort>,
+    /// Where its requests wait for their clients.
+    waiting: Waiting,
+    /// Until when a request may take, if there is a limit.
+    due: Option<Arc<Due>>,
 }
 
 impl Responder {
     /// A responder without a response. `server` is the `Server` field of its responses, checked.
-    pub fn new(py: Python<'_>, server: &[u8]) -> PyResult<Py<Self>> {
-        let this = Py::new(py, Self { live: Mutex::default(), returned: Condvar::new() })?;
+    /// `due` is told of the deadlines of its requests, if they have any.
+    pub fn new(py: Python<'_>, server: &[u8], waiting: Waiting, due: Option<Arc<Due>>) -> PyResult<Py<Self>> {
+        let this = Py::new(py, Self { live: Mutex::default(), waiting, due })?;
         let write = this.bind(py).getattr("write")?.unbind();
         let mut live = this.get().lock();
         live.write = Some(write);
         live.scratch.server = server.to_vec();
         drop(live);
         Ok(this)
+    }
+
+    /// Where its requests wait for their clients.
+    pub fn waiting(&self) -> &Waiting {
+        &self.waiting
+    }
+
+    /// What knows the deadlines of its requests, if they have any.
+    pub fn due(&self) -> Option<&Arc<Due>> {
+        self.due.as_ref()
     }
 
     /// Breaks the cycle through `write`: some application keeps this responder, and nobody will use it again.
@@ -68,28 +69,33 @@ impl Responder {
     pub fn install(&self, exchange: Exchange, date: &[u8; 29]) {
         let mut live = self.lock();
         live.response = Some(Response::new(exchange));
+        live.seized = None;
         live.date = Some(*date);
         live.declared.clear();
     }
 
-    /// Ends it and takes everything out. If a thread of the application waits for the client in the middle of it, that
-    /// wait ends first.
+    /// Ends it and takes everything out. A thread or greenlet of the application that waits for the client in the middle
+    /// of it finds that out when its wait is over.
     ///
     /// # Panics
     /// If there is none.
-    pub fn remove(&self, py: Python<'_>) -> Ended {
-        let mut live = self.settled(py);
-        let response = live.response.take().expect("a response was installed");
-        Ended {
-            head_sent: response.is_head_sent(),
-            code: live.declared.code,
-            sent: response.sent(),
-            dropped_body: response.dropped_body(),
-            handed_over: response.exchange().is_handed_over(),
-            chunked: response.is_chunked(),
-            fault: live.fault.take(),
-            exchange: response.into_exchange(),
-        }
+    pub fn remove(&self) -> Ended {
+        let mut live = self.lock();
+        let ended = live.response.take().map(|response| live.ended(response));
+        let ended = ended.or_else(|| live.seized.take()).expect("a response was installed");
+        Ended { fault: live.fault.take(), ..ended }
+    }
+
+    /// Takes the response away in the middle of the request, which has had its time: from now on the application gets
+    /// `RequestTimeout` from all that belongs to it. `None`: there is none, or its socket is the application's.
+    /// Needs no interpreter.
+    pub fn seize(&self) -> Option<(Exchange, Ended)> {
+        let mut live = self.lock();
+        let response = live.response.take_if(|response| !response.exchange().is_handed_over())?;
+        let mut ended = live.ended(response);
+        let exchange = ended.exchange.take()?;
+        live.seized = Some(ended.without_exchange());
+        Some((exchange, ended))
     }
 
     /// The value of the last field with that name that the application declared.
@@ -113,8 +119,8 @@ impl Responder {
     }
 
     /// The connection ends with this response.
-    pub fn force_close(&self, py: Python<'_>) {
-        if let Some(response) = &mut self.settled(py).response {
+    pub fn force_close(&self) {
+        if let Some(response) = &mut self.lock().response {
             response.force_close();
         }
     }
@@ -122,7 +128,7 @@ impl Responder {
     /// Sends a block of the body.
     pub fn block(&self, py: Python<'_>, block: &Bound<'_, PyAny>) -> Result<(), Abort> {
         let block = bytes(block)?;
-        let mut live = self.settled(py);
+        let mut live = self.lock();
         if live.send(block, false)? {
             drop(live);
             self.wait_for_room(py)?;
@@ -131,48 +137,57 @@ impl Responder {
     }
 
     /// Sends a body that is one block, and ends it.
-    pub fn whole(&self, py: Python<'_>, block: &Bound<'_, PyAny>) -> Result<(End, Option<Flaw>), Abort> {
+    pub fn whole(&self, block: &Bound<'_, PyAny>) -> Result<(End, Option<Flaw>), Abort> {
         let block = bytes(block)?;
-        let mut live = self.settled(py);
+        let mut live = self.lock();
         live.send(block, true)?;
         live.finish()
     }
 
-    /// Waits, without the interpreter, until the client has taken enough.
+    /// Waits until the client has taken enough.
     fn wait_for_room(&self, py: Python<'_>) -> Result<(), Abort> {
         loop {
-            match self.wait(py, Exchange::wait_for_room)? {
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => py.check_signals()?,
-                waited => return Ok(waited?),
+            let wait = {
+                let Live { response, seized, .. } = &mut *self.lock();
+                match response {
+                    Some(response) => response.exchange_mut().make_room()?,
+                    None if seized.is_some() => return Err(gone(seized).into()),
+                    // The request has ended meanwhile; the loop goes on sending.
+                    None => None,
+                }
+            };
+            let Some(wait) = wait else { return Ok(()) };
+            if !self.wait(py, wait)?? {
+                return Err(io::Error::from(io::ErrorKind::TimedOut).into());
             }
         }
     }
 
-    /// Runs `wait` on the exchange, without the interpreter and without the lock.
-    fn wait<T: Send>(&self, py: Python<'_>, wait: impl FnOnce(&mut Exchange) -> T + Send) -> PyResult<T> {
-        let mut live = self.settled(py);
-        let mut response = live.response.take().ok_or_else(ended)?;
-        live.away = true;
-        drop(live);
-        let result = py.detach(|| wait(response.exchange_mut()));
-        let mut live = self.lock();
-        (live.response, live.away) = (Some(response), false);
-        self.returned.notify_all();
-        Ok(result)
+    /// Waits for the client; `false` when it had time enough. Not beyond the request's deadline: whoever called looks
+    /// at the response again anyway, and finds that it was taken away.
+    fn wait(&self, py: Python<'_>, mut wait: ClientWait) -> PyResult<io::Result<bool>> {
+        // Until the watchdog has done so.
+        const SOON: Duration = Duration::from_millis(5);
+        let left = self.due.as_ref().and_then(|due| due.left()).map(|left| left.max(SOON));
+        let is_cut = left.is_some_and(|left| wait.patience.is_none_or(|patience| left < patience));
+        if is_cut {
+            wait.patience = left;
+        }
+        let waited = self.waiting.wait(py, &wait)?;
+        Ok(waited.map(|in_time| in_time || is_cut))
     }
 
     /// Sends a file's `available` bytes from `offset` on, as far as the response may have them. `open` gives the file
     /// if any are wanted.
     pub fn file(
         &self,
-        py: Python<'_>,
         offset: u64,
         available: u64,
         open: impl FnOnce() -> std::io::Result<std::fs::File>,
     ) -> Result<(), Abort> {
-        let mut live = self.settled(py);
-        let Live { response, declared, scratch, date, .. } = &mut *live;
-        let response = response.as_mut().ok_or_else(ended)?;
+        let mut live = self.lock();
+        let Live { response, seized, declared, scratch, date, .. } = &mut *live;
+        let response = response.as_mut().ok_or_else(|| gone(seized))?;
         if !response.is_declared() {
             return Err(undeclared().into());
         }
@@ -186,52 +201,45 @@ impl Responder {
     }
 
     /// Ends the body.
-    pub fn finish(&self, py: Python<'_>) -> Result<(End, Option<Flaw>), Abort> {
-        self.settled(py).finish()
+    pub fn finish(&self) -> Result<(End, Option<Flaw>), Abort> {
+        self.lock().finish()
     }
 
-    /// Reads some of a streamed body into `out`, waiting (without the interpreter) for at least a byte; `true` at its
-    /// end.
+    /// Reads some of a streamed body into `out`, waiting for at least a byte; `true` at its end.
     pub fn read_body(&self, py: Python<'_>, out: &mut Vec<u8>) -> PyResult<bool> {
         loop {
-            match self.wait(py, |exchange| read_some(exchange, out))? {
-                Ok(end) => return Ok(end),
-                Err(BodyError::Io(error)) if error.kind() == std::io::ErrorKind::Interrupted => {
-                    py.check_signals()?;
+            let wait = {
+                let mut live = self.lock();
+                let exchange = live.response()?.exchange_mut();
+                match exchange.read_body(out) {
+                    Ok(Some(end)) => return Ok(end),
+                    Ok(None) => exchange.body_wait(),
+                    Err(error) => return Err(live.body_failed(error)),
                 }
-                Err(error) => return Err(self.lock().body_failed(error)),
-            }
+            };
+            let error = match self.wait(py, wait)? {
+                Ok(true) => continue,
+                Ok(false) => BodyError::Silent,
+                Err(error) => BodyError::Io(error),
+            };
+            return Err(self.lock().body_failed(error));
         }
     }
 
     /// A handle on the client's socket.
-    pub fn socket(&self, py: Python<'_>) -> PyResult<std::os::fd::OwnedFd> {
-        let live = self.settled(py);
-        let response = live.response.as_ref().ok_or_else(ended)?;
-        Ok(response.exchange().socket().try_clone_to_owned()?)
+    pub fn socket(&self) -> PyResult<std::os::fd::OwnedFd> {
+        Ok(self.lock().response()?.exchange().socket().try_clone_to_owned()?)
     }
 
     /// The application goes on with the socket: for the server the connection ends with this request.
-    pub fn hand_over(&self, py: Python<'_>) {
-        if let Some(response) = &mut self.settled(py).response {
+    pub fn hand_over(&self) {
+        if let Some(response) = &mut self.lock().response {
             response.hand_over();
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Live> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// As `lock`, once no other thread waits for the client.
-    fn settled(&self, py: Python<'_>) -> MutexGuard<'_, Live> {
-        loop {
-            let live = self.lock();
-            if !live.away {
-                return live;
-            }
-            drop(live);
-            py.detach(|| drop(self.returned.wait_while(self.lock(), |live| live.away)));
-        }
     }
 }
 
@@ -247,8 +255,8 @@ impl Responder {
     ) -> PyResult<Option<Py<PyAny>>> {
         let py = status.py();
         let mut spare = {
-            let mut live = self.settled(py);
-            let response = live.response.as_ref().ok_or_else(ended)?;
+            let mut live = self.lock();
+            let response = live.response()?;
             match exc_info {
                 Some(exc_info) if response.is_head_sent() => return Err(reraised(exc_info)?),
                 None if response.is_declared() => {
@@ -261,8 +269,8 @@ impl Responder {
         spare.clear();
         spare.set_status(status)?;
         spare.set_headers(headers)?;
-        let mut live = self.settled(py);
-        let response = live.response.as_mut().ok_or_else(ended)?;
+        let mut live = self.lock();
+        let response = live.response()?;
         if response.is_head_sent() {
             return Err(already_set());
         }
@@ -277,10 +285,10 @@ impl Responder {
     }
 
     /// `wsgi.early_hints`: sends a 103 response with these headers.
-    fn early_hints(&self, py: Python<'_>, headers: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn early_hints(&self, headers: &Bound<'_, PyAny>) -> PyResult<()> {
         let fields = encode_hints(headers)?;
-        let mut live = self.settled(py);
-        let response = live.response.as_mut().ok_or_else(ended)?;
+        let mut live = self.lock();
+        let response = live.response()?;
         response.early_hints(&fields).map_err(|error| live.raised(error.into()))
     }
 }
@@ -290,85 +298,6 @@ fn bytes<'a, 'py>(block: &'a Bound<'py, PyAny>) -> PyResult<&'a Bound<'py, PyByt
         Ok(block) => Ok(block),
         Err(_) => Err(PyTypeError::new_err(format!("{} is not a byte", block.repr()?))),
     }
-}
-
-impl Live {
-    /// Sends a block; `last` promises that no other follows. Tells whether the application must wait for the client.
-    fn send(&mut self, block: &Bound<'_, PyBytes>, last: bool) -> Result<bool, Abort> {
-        let Live { response, declared, scratch, date, .. } = self;
-        let response = response.as_mut().ok_or_else(ended)?;
-        if !response.is_declared() {
-            return Err(undeclared().into());
-        }
-        let date = date.as_ref().expect("installed with the response");
-        let keep = || -> Payload {
-            // The end of a subclass's object may run the application's code, which must not happen under the lock.
-            match block.is_exact_instance_of::<PyBytes>() {
-                true => Box::new(PyBackedBytes::from(block.clone())),
-                false => Box::new(block.as_bytes().to_vec()),
-            }
-        };
-        response.write(declared, scratch, date, block.as_bytes(), last, keep)?;
-        Ok(response.exchange_mut().is_full()?)
-    }
-
-    fn finish(&mut self) -> Result<(End, Option<Flaw>), Abort> {
-        let Live { response, declared, scratch, date, .. } = self;
-        let response = response.as_mut().ok_or_else(ended)?;
-        if !response.is_declared() {
-            return Err(undeclared().into());
-        }
-        Ok(response.finish(declared, scratch, date.as_ref().expect("installed with the response"))?)
-    }
-
-    /// The exception with which the application hears of it; what it really was is kept.
-    fn raised(&mut self, abort: Abort) -> PyErr {
-        match abort {
-            Abort::App(error) => error,
-            Abort::Client(error) => {
-                let raised = os_error(&error);
-                self.fault = Some(Abort::Client(error));
-                raised
-            }
-            Abort::Request(refusal) => {
-                let text = refusal.log_text();
-                self.fault = Some(Abort::Request(refusal));
-                std::io::Error::new(std::io::ErrorKind::InvalidData, text).into()
-            }
-        }
-    }
-
-    fn body_failed(&mut self, error: BodyError) -> PyErr {
-        use std::io::Error;
-        self.raised(match error {
-            BodyError::Refused(refusal) => Abort::Request(refusal),
-            BodyError::Silent => Abort::Request(Refusal::Timeout),
-            BodyError::Premature => Abort::Client(Error::from_raw_os_error(libc::ECONNRESET)),
-            BodyError::Io(error) => Abort::Client(error),
-        })
-    }
-}
-
-/// Reads some of a streamed body, waiting for it; true at its end.
-fn read_some(exchange: &mut Exchange, out: &mut Vec<u8>) -> Result<bool, BodyError> {
-    loop {
-        match exchange.read_body(out)? {
-            Some(end) => return Ok(end),
-            None => exchange.wait_for_body()?,
-        }
-    }
-}
-
-fn ended() -> PyErr {
-    PyRuntimeError::new_err("this request has ended")
-}
-
-fn already_set() -> PyErr {
-    PyAssertionError::new_err("Response headers already set!")
-}
-
-fn undeclared() -> PyErr {
-    PyAssertionError::new_err("the application sent a body before it called start_response()")
 }
 
 /// The exception in an `exc_info` triple, with its traceback.

@@ -36,7 +36,7 @@ impl ClientSocket {
             return Ok(socket.bind(py).clone());
         }
         let arguments = PyDict::new(py);
-        arguments.set_item("fileno", self.responder.get().socket(py)?.into_raw_fd())?;
+        arguments.set_item("fileno", self.responder.get().socket()?.into_raw_fd())?;
         let socket = py.import("socket")?.getattr("socket")?.call((), Some(&arguments))?;
         Ok(self.socket.get_or_init(|| socket.unbind()).bind(py).clone())
     }
@@ -54,7 +54,7 @@ impl ClientSocket {
         }
         let socket = self.socket(py)?;
         if !HARMLESS.contains(&name) && !self.handed_over.swap(true, Ordering::Relaxed) {
-            self.responder.get().hand_over(py);
+            self.responder.get().hand_over();
             // Gunicorn's sockets block; the server's own calls never do, whatever this says.
             socket.call_method1("setblocking", (true,))?;
         }

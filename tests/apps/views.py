@@ -483,3 +483,18 @@ def crowd(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
     until_exists(directory / "go")
     CROWD["now"] -= 1
     return answer(start_response, CROWD["most"])
+
+
+def ticking(environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
+    """200 short lines that say what the query says, with a moment between them."""
+    start_response("200 OK", list(PLAIN))
+    for number in range(200):
+        yield f"{environ['QUERY_STRING']} {number}\n".encode()
+        time.sleep(0.001)
+
+
+def pattern(environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
+    """5 MB in blocks that say what the query says."""
+    start_response("200 OK", list(PLAIN))
+    for _ in range(500):
+        yield environ["QUERY_STRING"].encode() * 10_000

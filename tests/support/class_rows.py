@@ -102,7 +102,7 @@ ROWS = [
         view("hello").replace(b"GET", b"HEAD", 1),
         Answer(body=b"", framing="none", headers={"Content-Length": "6"}),
         but={
-            "tornado": "takes the body of the application for a mistake, and closes",
+            "gunicorn-tornado": "takes the body of the application for a mistake, and closes",
             "gunicorn-gevent_pywsgi": "sends the body",
         },
     ),
@@ -156,7 +156,7 @@ ROWS = [
         view("fails"),
         Answer(500, headers={"Connection": "close"}),
         stays=False,
-        but={"tornado": "no answer"},
+        but={"gunicorn-tornado": "no answer"},
     ),
     refused("a line that is none", b"nonsense\r\n\r\n", 400, but=REFUSALS),
     refused("a version that is none", b"GET / HTTP/9.9\r\n" + HOST + b"\r\n", 400, but=REFUSALS),

@@ -60,8 +60,11 @@ class Threads(Alone, ThreadWorker):
         return futures.ThreadPoolExecutor(self.cfg.threads, thread_name_prefix="rgunicorn")
 
     def release(self) -> None:
+        """As any; the threads end too."""
         if self.tpool is not None:
             self.tpool.shutdown(wait=False)
+        # It has this object, so nothing would collect the two.
+        self._driver = None
         super().release()
 
 

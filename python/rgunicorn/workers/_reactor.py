@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from typing import ClassVar
 
 from rgunicorn._arbiter import listening
 from rgunicorn.http.wsgi import overwritten
 from rgunicorn.workers.base import Worker
+
+#: Taken here, before eventlet replaces it by one that may wait.
+_write = os.write
 
 
 class ReactorWorker(Worker):
@@ -48,6 +53,13 @@ class ReactorWorker(Worker):
         if not alive and self.slot is not None:
             self.slot.leave()
             listening.stop_listening(self.own_sockets)
+            self.poke()
+
+    def poke(self) -> None:
+        """Has the native loop look at signals, at `alive` and at the log files. Any thread may call this."""
+        if self.PIPE:
+            with contextlib.suppress(BlockingIOError):
+                _write(self.PIPE[1], b"1")
 
     @property
     def nr(self) -> int:
@@ -61,7 +73,7 @@ class ReactorWorker(Worker):
     @property
     def notifies(self) -> bool:
         """Whether somebody has overridden `notify()`, which the event loop calls only then."""
-        return getattr(self.notify, "__func__", None) is not ReactorWorker.notify
+        return getattr(self.notify, "__func__", None) is not self.RUNS.notify
 
     def notify(self) -> None:
         """Says that the worker lives, if it is served by a `run()` of its own.

@@ -15,6 +15,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from rgunicorn import _native
 from rgunicorn._arbiter import listening
 from rgunicorn.http.wsgi import overwritten
 from rgunicorn.workers.base import Worker
@@ -27,7 +28,6 @@ try:
         HTTPHeaders,
         HTTPMessageDelegate,
         HTTPServerConnectionDelegate,
-        HTTPServerRequest,
         RequestStartLine,
         ResponseStartLine,
     )
@@ -36,6 +36,8 @@ try:
     from tornado.web import RequestHandler
     from tornado.websocket import WebSocketHandler
     from tornado.wsgi import WSGIContainer
+
+    from rgunicorn.workers._tornado_wsgi import Container
 except ImportError as error:
     raise RuntimeError("You need tornado installed to use this worker.") from error
 
@@ -118,7 +120,7 @@ class TornadoWorker(Worker):
     def _make_server(self) -> Server:
         app = self.wsgi
         if not isinstance(app, (WSGIContainer, HTTPServerConnectionDelegate)):
-            app = _Container(app, self)
+            app = Container(app, self)
         server = Server(
             app,
             no_keep_alive=self.cfg.keepalive <= 0,
@@ -194,6 +196,8 @@ class _Connection:
 
     http: HTTP1Connection
     request: RequestStartLine | None = None
+    #: Where the arbiter sees that request.
+    lane: _native.Lane | None = None
     #: When it began to wait, in seconds of `time.monotonic()`.
     since: float = field(default_factory=time.monotonic)
 
@@ -208,16 +212,37 @@ class Server(HTTPServer):
         super().initialize(*args, **kwargs)
         #: By tornado's object for each.
         self.connections: dict[object, _Connection] = {}
+        #: Those that no request has now, and how many were opened.
+        self._lanes: list[_native.Lane] = []
+        self._opened = 0
 
     def start_request(self, server_conn: object, request_conn: Any) -> HTTPMessageDelegate:
         """The connection waits for its first or next request."""
+        self._end(self.connections.get(server_conn))
         connection = self.connections[server_conn] = _Connection(request_conn)
-        return _Watch(super().start_request(server_conn, request_conn), connection, self.worker)
+        return _Watch(super().start_request(server_conn, request_conn), connection, self)
 
     def on_close(self, server_conn: object) -> None:
         """The connection is closed, or it is a websocket from now on."""
-        self.connections.pop(server_conn, None)
+        self._end(self.connections.pop(server_conn, None))
         super().on_close(server_conn)
+
+    def begin(self, connection: _Connection, line: RequestStartLine) -> None:
+        """The head of a request has come."""
+        connection.request = line
+        connection.lane = lane = self._lanes.pop() if self._lanes else self._open_lane()
+        if lane is not None:
+            lane.begin(line.method.encode("latin-1"), line.path.encode("latin-1"))
+        self.worker.handle_request()
+
+    def _end(self, connection: _Connection | None) -> None:
+        if connection is not None and connection.lane is not None:
+            connection.lane.end()
+            self._lanes.append(connection.lane)
+
+    def _open_lane(self) -> _native.Lane | None:
+        slot, self._opened = self.worker.slot, self._opened + 1
+        return None if slot is None else slot.lane(self._opened - 1)
 
     def wind_up(self) -> None:
         """From now on each response is the last on its connection, and says so."""
@@ -242,57 +267,20 @@ class Server(HTTPServer):
 class _Watch(HTTPMessageDelegate):
     """Between a connection and the application: says when a request is there."""
 
-    def __init__(self, inner: HTTPMessageDelegate, connection: _Connection, worker: TornadoWorker) -> None:
+    def __init__(self, inner: HTTPMessageDelegate, connection: _Connection, server: Server) -> None:
         self.inner = inner
         self.connection = connection
-        self.worker = worker
+        self.server = server
+        # Without a call in between.
+        self.data_received = inner.data_received  # type: ignore[method-assign]
+        self.finish = inner.finish  # type: ignore[method-assign]
+        self.on_connection_close = inner.on_connection_close  # type: ignore[method-assign]
 
     def headers_received(
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
     ) -> Awaitable[None] | None:
-        self.connection.request = cast(RequestStartLine, start_line)
-        self.worker.handle_request()
+        self.server.begin(self.connection, cast(RequestStartLine, start_line))
         return self.inner.headers_received(start_line, headers)
-
-    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
-        return self.inner.data_received(chunk)
-
-    def finish(self) -> None:
-        self.inner.finish()
-
-    def on_connection_close(self) -> None:
-        self.inner.on_connection_close()
-
-
-class _Container(WSGIContainer):
-    """Answers for an application that fails: tornado's would leave the client without an answer."""
-
-    def __init__(self, app: Any, worker: TornadoWorker) -> None:
-        super().__init__(app)
-        self.worker = worker
-
-    async def handle_request(self, request: HTTPServerRequest) -> None:
-        try:
-            await super().handle_request(request)
-        except (Exception, SystemExit) as error:
-            if isinstance(error, SystemExit) and not self.worker.alive:
-                # Of a signal.
-                raise
-            self.worker.log.exception("Error handling request %s", request.uri)
-            _refuse(request)
-
-
-def _refuse(request: HTTPServerRequest) -> None:
-    """500, where the response has not begun; the connection ends in any case."""
-    connection = cast(HTTP1Connection, request.connection)
-    connection._disconnect_on_finish = True
-    body = b"<h1>Internal Server Error</h1>\n"
-    headers = HTTPHeaders({"Content-Type": "text/html", "Content-Length": str(len(body))})
-    try:
-        connection.write_headers(ResponseStartLine("HTTP/1.1", 500, "Internal Server Error"), headers, body)
-        connection.finish()
-    except Exception:
-        connection.close()
 
 
 def _handlers(tasks: set[asyncio.Task[Any]]) -> list[RequestHandler]:

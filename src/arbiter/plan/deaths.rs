@@ -18,9 +18,9 @@ impl Plan {
             return vec![Action::Log(Line::new(Level::Debug, text, [pid.into(), status.into()]))];
         };
         let mut actions: Vec<_> = obituary(&child, exit).map(Action::Log).into_iter().collect();
-        // The requests of one that was late have been named already.
-        let unexpected = exit != Exit::Code(0) && child.aborted.is_none();
-        actions.push(Action::Reaped { pid, slot: child.slot, why: cut_short(&child), unexpected });
+        // Of one that was late they have, with the timeout.
+        let named = child.aborted.is_some();
+        actions.push(Action::Reaped { pid, slot: child.slot, why: cut_short(&child), named });
         if child.stays() {
             actions.extend(self.mourn(&child, exit, limits, now));
         }

@@ -55,6 +55,8 @@ pub enum Refusal {
     BodyTooLarge(u64),
     /// Something failed on our side; the client learns no more.
     Internal,
+    /// The application has had the request for longer than `request_timeout`.
+    Overdue,
 }
 
 impl Refusal {
@@ -95,6 +97,7 @@ impl Refusal {
             Refusal::HeadersTooLarge(_) => 431,
             Refusal::Configuration(_) | Refusal::Internal => 500,
             Refusal::TransferCoding(_) => 501,
+            Refusal::Overdue => 504,
             _ => 400,
         }
     }
@@ -109,6 +112,7 @@ impl Refusal {
             Refusal::Expectation(_) => "Expectation Failed",
             Refusal::HeadersTooLarge(_) => "Request Header Fields Too Large",
             Refusal::Internal => "Internal Server Error",
+            Refusal::Overdue => "Gateway Timeout",
             _ => "Bad Request",
         }
     }
@@ -139,7 +143,7 @@ impl Refusal {
             Refusal::Configuration(fault) => format!("Configuration problem: {fault}"),
             Refusal::Timeout => "Request was not received in time".into(),
             Refusal::BodyTooLarge(limit) => format!("Request Body is too large (> {limit})"),
-            Refusal::Internal => String::new(),
+            Refusal::Internal | Refusal::Overdue => String::new(),
         }
     }
 

@@ -14,6 +14,7 @@ use crate::sys::clock;
 
 mod connections;
 mod crew;
+mod hosted;
 mod understudy;
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";

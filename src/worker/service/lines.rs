@@ -1,35 +1,28 @@
 //! The lines of the access log: one for each request, whatever its end.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use pyo3::exceptions::PySystemExit;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::PyDict;
 
+use super::story::{Desk, Passage, Story};
 use super::{Hand, Mood, Service, Told};
+use crate::log::access::Draft;
 use crate::log::{Conclusion, Reason, Record, RequestId};
 use crate::proto::http1::Refusal;
 use crate::reactor::{Closed, Delivery, Exchange, Notice, Request, Wait};
 use crate::scoreboard::Lane;
 use crate::sys::clock;
-use crate::wsgi::{Bridge, Objects, Opened, Outcome, Served};
-
-/// A request on its way through the worker.
-pub(super) struct Passage {
-    /// Nanoseconds from its arrival to its start.
-    pub queue: u64,
-    /// When it started.
-    pub started: u64,
-    /// Its name, if the log wants one. Boxed because usually there is none, and it is large.
-    pub id: Option<Box<RequestId>>,
-}
+use crate::wsgi::{Objects, Opened, Outcome, Served};
 
 impl Service {
     /// Names a request, on the scoreboard too.
-    pub(super) fn name(&self, hand: &Hand, exchange: &Exchange) -> Option<Box<RequestId>> {
-        let id = Box::new(self.access.as_ref()?.name(&exchange.request)?);
+    pub(super) fn name(&self, hand: &Hand, exchange: &Exchange) -> Option<Arc<RequestId>> {
+        let id = Arc::new(self.access.as_ref()?.name(&exchange.request)?);
         if let Some(lane) = &hand.lane {
             lane.name(id.as_str().as_bytes());
         }
@@ -49,7 +42,7 @@ impl Service {
     pub(super) fn log_access(
         &self,
         py: Python<'_>,
-        hand: &mut Hand,
+        desk: Desk<'_>,
         served: &mut Served,
         told: &Told,
         passage: &Passage,
@@ -60,43 +53,52 @@ impl Service {
         let ended = clock::monotonic();
         let took = ended - passage.started;
         let conclusion = self.conclusion(py, served);
-        let Hand { bridge, lane, pen } = hand;
-        let (Some(access), Some(pen)) = (&self.access, pen) else {
-            return match self.tell_logger(py, bridge, told, took, conclusion, passage) {
-                Ok(()) => {
-                    mark_logged(lane.as_ref());
-                    Mood::Fine
-                }
-                Err(error) => self.logger_failed(py, error),
-            };
-        };
-        let environ = told.environ.as_ref().map(|environ| environ.bind(py));
-        let address = environ.and_then(|environ| client_address(environ));
-        let record = Record {
-            request: Some(&served.exchange.request),
-            peer: served.exchange.peer(),
-            address: address.as_ref().and_then(|address| address.to_str().ok()),
+        let Some(exchange) = &mut served.exchange else { return Mood::Fine };
+        let story = Story {
+            request: &exchange.request,
+            peer: exchange.peer(),
             code: served.code,
             sent: served.sent,
             took,
-            queue: Some(passage.queue),
-            application: Some(took),
             conclusion,
-            id: passage.id.as_deref(),
-            process: self.process,
-            response_header: &|name| bridge.response_field(name.as_bytes()),
-            variable: &|name| environ_variable(environ?, name),
+            passage,
+            told,
         };
-        if conclusion.is_some() {
-            access.add(py, pen.write(&record));
-        } else {
-            let draft = pen.draft(&record);
-            if let Some(ticket) = access.keep(py, draft, ended) {
-                served.exchange.follow(ticket);
-            }
+        let draft = match self.write_line(py, desk, &story) {
+            Ok(draft) => draft,
+            Err(error) => return self.logger_failed(py, error),
+        };
+        if let (Some(access), Some(draft)) = (&self.access, draft)
+            && let Some(ticket) = access.keep(py, draft, ended)
+        {
+            exchange.follow(ticket);
         }
-        mark_logged(lane.as_ref());
         Mood::Fine
+    }
+
+    /// Has the line of a request written, or drafted as long as nobody knows how its response ends. Errors: what a logger
+    /// in Python raised.
+    pub(super) fn write_line(
+        &self,
+        py: Python<'_>,
+        desk: Desk<'_>,
+        story: &Story<'_>,
+    ) -> PyResult<Option<Draft>> {
+        let Desk { objects, responder, pen, lane } = desk;
+        let (Some(access), Some(pen)) = (&self.access, pen) else {
+            self.tell_logger(py, objects, story)?;
+            mark_logged(lane);
+            return Ok(None);
+        };
+        let draft = story.with_record(py, responder, self.process, |record| {
+            if record.conclusion.is_none() {
+                return Some(pen.draft(record));
+            }
+            access.add(py, pen.write(record));
+            None
+        });
+        mark_logged(lane);
+        Ok(draft)
     }
 
     /// How a request ended; `None`: only the end of the sending will tell.
@@ -106,7 +108,7 @@ impl Service {
         if reason != Reason::Ok || !self.access.as_ref()?.uses_conclusion() {
             return conclusion(reason);
         }
-        match served.exchange.is_sent() {
+        match served.exchange.as_mut()?.is_sent() {
             Ok(true) => conclusion(Reason::Ok),
             Ok(false) => None,
             Err(_) => conclusion(Reason::ClientGone),
@@ -122,6 +124,7 @@ impl Service {
                 Reason::Timeout
             }
             (Outcome::ClientGone(_), None) => Reason::ClientGone,
+            (Outcome::Overdue, None) => Reason::Timeout,
             (Outcome::Responded(_), None) if served.missing > 0 => Reason::Error,
             (Outcome::Responded(_), None) => Reason::Ok,
         }
@@ -139,16 +142,9 @@ impl Service {
     }
 
     /// Has a logger in Python write the line. Errors: what it raised.
-    fn tell_logger(
-        &self,
-        py: Python<'_>,
-        bridge: &Bridge,
-        told: &Told,
-        took: u64,
-        conclusion: Option<Conclusion>,
-        passage: &Passage,
-    ) -> PyResult<()> {
-        let (Some(objects), Some(request)) = (&bridge.objects, &told.request) else { return Ok(()) };
+    fn tell_logger(&self, py: Python<'_>, objects: Option<&Objects>, story: &Story<'_>) -> PyResult<()> {
+        let Story { told, took, conclusion, passage, .. } = *story;
+        let (Some(objects), Some(request)) = (objects, &told.request) else { return Ok(()) };
         let request = request.bind(py);
         let environ = match &told.environ {
             Some(environ) => environ.bind(py).clone(),
@@ -299,7 +295,7 @@ fn mark_logged(lane: Option<&Lane>) {
 
 fn reason_of(refusal: &Refusal) -> Reason {
     match refusal {
-        Refusal::Timeout => Reason::Timeout,
+        Refusal::Timeout | Refusal::Overdue => Reason::Timeout,
         Refusal::Internal => Reason::Error,
         _ => Reason::BadRequest,
     }
@@ -315,18 +311,4 @@ fn reason_of_delivery(delivery: Delivery) -> Reason {
 
 fn seconds(nanoseconds: u64) -> f64 {
     nanoseconds as f64 / 1e9
-}
-
-/// `REMOTE_ADDR`, which an application behind a proxy may have set to what the proxy says.
-fn client_address<'py>(environ: &Bound<'py, PyDict>) -> Option<Bound<'py, PyString>> {
-    environ.get_item(intern!(environ.py(), "REMOTE_ADDR")).ok()??.cast_into().ok()
-}
-
-/// A variable of an environ as text, by its name in any case.
-fn environ_variable(environ: &Bound<'_, PyDict>, name: &str) -> Option<String> {
-    let is_wanted = |key: &Bound<'_, PyAny>| {
-        key.cast::<PyString>().is_ok_and(|key| key.to_string_lossy().eq_ignore_ascii_case(name))
-    };
-    let (_, value) = environ.iter().find(|(key, _)| is_wanted(key))?;
-    Some(value.str().ok()?.to_string_lossy().into_owned())
 }

@@ -51,6 +51,7 @@ fn every_page() {
         (Refusal::outside_script_name(b"/env", b"/foo"), 500, "Bad Request", "Configuration problem: Request path &#x27;/env&#x27; does not start with SCRIPT_NAME &#x27;/foo&#x27;"),
         (Refusal::Timeout, 408, "Request Timeout", "Request was not received in time"),
         (Refusal::BodyTooLarge(100), 413, "Content Too Large", "Request Body is too large (&gt; 100)"),
+        (Refusal::Overdue, 504, "Gateway Timeout", ""),
     ];
     for (refusal, status, reason, text) in cases {
         assert_eq!((refusal.status(), refusal.reason()), (status, reason));

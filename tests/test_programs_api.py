@@ -46,10 +46,9 @@ def serving(*arguments: Any, **given: Any) -> Iterator[rgunicorn.Server]:
 
 
 def ask(server: rgunicorn.Server, target: str = "/", which: int = 0) -> str:
+    head = f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     with Connection(server.addresses[which]) as connection:
-        return connection.request(
-            f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
-        ).text
+        return connection.request(head.encode()).text
 
 
 # bind
