@@ -170,6 +170,12 @@ impl Reactor {
         self.polled_at
     }
 
+    /// Whether the socket of an exchange has told that there is something to read.
+    #[cfg(test)]
+    pub(super) fn is_readable_out(&self, key: usize) -> bool {
+        matches!(self.slots[key], Slot::Out { readable: true, .. })
+    }
+
     /// Open connections, those of exchanges included.
     pub fn open_connections(&self) -> usize {
         self.slots.len()
