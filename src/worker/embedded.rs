@@ -49,6 +49,7 @@ impl Embedded {
         let service = Arc::new(Service::new(py, setup, Timeout::Process)?);
         service.reactor.be_hosted();
         let state = State::new()?;
+        service.reactor.be_hosted();
         {
             let mut reactor = service.reactor.lock();
             reactor.watch(service.setup.wakeup.as_fd(), SIGNAL)?;
