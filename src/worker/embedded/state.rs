@@ -11,9 +11,9 @@ use crate::sys::clock;
 use crate::worker::hand::Hand;
 use crate::worker::leave::Leave;
 
-/// How often the arbiter hears that the host's loop goes round while requests run, in nanoseconds. Gunicorn's greenlet
-/// does it as often.
-const BEAT: u64 = 1_000_000_000;
+/// How often the arbiter hears that the host's loop goes round while requests run, in nanoseconds: within the shortest
+/// `timeout`, which is a second.
+const BEAT: u64 = 500_000_000;
 
 pub(super) struct State {
     pub alarm: Alarm,
