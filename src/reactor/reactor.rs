@@ -198,7 +198,7 @@ impl Reactor {
         self.taken(exchange)
     }
 
-    /// As [`Reactor::next_exchange`], without new connections.
+    /// The next complete request, from connections that are there already.
     pub fn next_known(&mut self) -> Option<Exchange> {
         let exchange = self.read_next();
         self.taken(exchange)
