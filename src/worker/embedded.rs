@@ -48,7 +48,7 @@ impl Embedded {
     pub fn new(py: Python<'_>, setup: Setup, hub: Option<Py<PyAny>>, host: Option<Host>) -> PyResult<Self> {
         let service = Arc::new(Service::new(py, setup, Timeout::Process)?);
         service.reactor.be_hosted();
-        let state = State::new()?;
+        let state = State::new(service.setup.timeout)?;
         service.reactor.be_hosted();
         {
             let mut reactor = service.reactor.lock();

@@ -36,8 +36,9 @@ class Bare(ReactorWorker):
         while not self.server.is_done:
             for key, _ in self.selector.select(self.patience()):
                 key.data()
-        self.finish()
         self.server.close()
+        self.log.info("The server is closed.")
+        self.finish()
 
     def turn(self) -> None:
         """The server has something to do."""
@@ -75,6 +76,23 @@ class OneByOne(Bare):
 
     def most(self) -> tuple[int, ...]:
         return (1,)
+
+
+class Careless(Bare):
+    """Loses the first call that is a request, and runs all others twice."""
+
+    KIND = "careless"
+    _has_lost = False
+
+    def start(self, call: _native.Call) -> None:
+        if self.server.running and not self._has_lost:
+            self._has_lost = True
+            return
+        call.run()
+        try:
+            call.run()
+        except RuntimeError as error:
+            self.log.info("it said: %s", error)
 
 
 class Limited(Bare):
