@@ -1,13 +1,10 @@
-"""`request_timeout`: a request that takes too long is answered, told of and ended; its worker is not, unless it must be."""
+"""`request_timeout`: a request that takes too long is answered, told of and ended; its worker seldom is."""
 
 from __future__ import annotations
 
-import os
-import random
 import re
 import threading
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -128,7 +125,8 @@ def app(environ, start_response):
             if query:
                 time.sleep(0.0005)
     elif path == "/keys":
-        threads = [open(f"/proc/self/task/{task}/comm").read().strip() for task in os.listdir("/proc/self/task")]
+        tasks = os.listdir("/proc/self/task")
+        threads = [open(f"/proc/self/task/{task}/comm").read().strip() for task in tasks]
         body = f"{'rgunicorn.deadline' in environ} {sorted(threads)}"
     elif path == "/reads":
         environ["wsgi.input"].read()
@@ -152,7 +150,7 @@ KINDS = {
     "gevent": ["--worker-class", "gevent"],
     "eventlet": ["--worker-class", "eventlet"],
 }
-#: Those in which a request that waits keeps others waiting, or one that computes, or one that waits outside of Python.
+#: Those in which such a request keeps all others waiting.
 ALONE = {"/swallow": ["sync"], "/lock": ["sync", "gevent", "eventlet"]}
 #: How the log names who serves a request.
 SERVER = {
@@ -225,9 +223,9 @@ def test_the_log_shows_where_the_request_is(serve: Serve, kind: str) -> None:
     server.get("/nap")
     line = next(number for number, line in enumerate(SOURCE.splitlines(), 1) if "# NAP" in line)
     told = TOLD.format(pid=server.worker(), target="/nap", seconds=r"1\.\ds") + rf" in {SERVER[kind]}:\n"
-    stack = rf'  File ".*app\.py", line \d+, in app\n    .*\n  File ".*app\.py", line {line}, in nap\n    time\.sleep'
-    server.wait_for_log(told + stack)
-    assert "rgunicorn/workers" not in server.log()
+    file = r'  File ".*app\.py", line'
+    server.wait_for_log(rf"{told}{file} \d+, in app\n    .*\n{file} {line}, in nap\n    time\.sleep")
+    assert not re.search('File ".*rgunicorn/workers', server.log())
 
 
 @pytest.mark.parametrize("kind", ["sync", "gevent", "eventlet"])
@@ -311,7 +309,7 @@ def test_no_other_request_gets_the_exception(serve: Serve, kind: str, query: str
     statuses: list[int] = []
 
     def ask() -> None:
-        for _ in range(100):
+        for _ in range(60):
             statuses.append(server.get(f"/edge{query}").status)
             statuses.append(server.get("/").status)
 
@@ -321,7 +319,7 @@ def test_no_other_request_gets_the_exception(serve: Serve, kind: str, query: str
     for client in clients:
         client.join()
     assert set(statuses) <= {200, 504}
-    assert statuses.count(200) >= 300
+    assert statuses.count(200) >= 180
     assert server.worker() == worker
     assert "Error handling" not in server.log()
     assert "Traceback" not in server.log()

@@ -81,7 +81,9 @@ impl State {
         let now = clock::monotonic();
         let beat = serving.then(|| now + self.beat);
         let end = self.leave.until().filter(|&end| end > now);
-        let due = due.into_iter().chain(beat).chain(end).chain(self.news.lines_again);
+        // Whoever is to offer them has a call for it already.
+        let again = self.news.lines_again.filter(|_| !self.news.given);
+        let due = due.into_iter().chain(beat).chain(end).chain(again);
         due.min().map_or(Ok(()), |due| self.alarm.set(due))
     }
 }
