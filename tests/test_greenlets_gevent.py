@@ -401,8 +401,8 @@ def test_a_child_that_goes_round_the_loop_serves_nobody(serve: Serve, tmp_path: 
     for client in clients:
         assert client.request(get()).text == str(worker)
     # At once, so that some were given to the loop when the process forks.
-    for client, target in zip(clients, [b"/", f"/fork?{tmp_path / 'go'}".encode(), b"/", b"/", b"/"], strict=True):
-        client.send(get(target=target))
+    for client, target in zip(clients, ["/", f"/fork?{tmp_path / 'go'}", "/", "/", "/"], strict=True):
+        client.send(get(target=target.encode()))
     assert [client.read_response().text for client in clients] == [str(worker)] * 5
     for _ in range(20):
         for client in clients:

@@ -186,7 +186,7 @@ impl Reactor {
         self.taken(exchange)
     }
 
-    /// As [`Reactor::next_exchange`], without new connections.
+    /// The next complete request of a connection that is known already: as `next_exchange` without new ones.
     pub fn next_known(&mut self) -> Option<Exchange> {
         let exchange = self.read_next();
         self.taken(exchange)

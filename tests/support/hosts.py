@@ -126,7 +126,7 @@ class Limited(Bare):
 
 
 class Greenlets(Bare):
-    """Has each call run in a greenlet. Who waits, the application by `sleep` or the server, does so in the loop."""
+    """Has each call run in a greenlet. What waits, the server or `sleep`, waits in the loop."""
 
     KIND = "greenlets"
     #: The one of this process, for applications.
