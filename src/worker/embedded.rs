@@ -42,14 +42,12 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// A server for the listeners of `setup`. Errors: those of opening its descriptors, or there is no such thing as its
-    /// alarm clock on this system.
-    /// `hub`: see [`crate::wsgi::Waiting::Hub`]; `host`: what interrupts greenlets, where requests run in some.
+    /// A server for the listeners of `setup`. `hub`: see [`crate::wsgi::Waiting::Hub`]; `host`: what interrupts greenlets,
+    /// where requests run in some. Errors: those of opening its descriptors, or this system has no such alarm clock.
     pub fn new(py: Python<'_>, setup: Setup, hub: Option<Py<PyAny>>, host: Option<Host>) -> PyResult<Self> {
         let service = Arc::new(Service::new(py, setup, Timeout::Process)?);
         service.reactor.be_hosted();
         let state = State::new(service.setup.timeout)?;
-        service.reactor.be_hosted();
         {
             let mut reactor = service.reactor.lock();
             reactor.watch(service.setup.wakeup.as_fd(), SIGNAL)?;
