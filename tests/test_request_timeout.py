@@ -1,13 +1,10 @@
-"""`request_timeout`: a request that takes too long is answered, told of and ended; its worker is not, unless it must be."""
+"""`request_timeout`: a request that takes too long is answered, told of and ended; its worker seldom is."""
 
 from __future__ import annotations
 
-import os
-import random
 import re
 import threading
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -128,7 +125,8 @@ def app(environ, start_response):
             if query:
                 time.sleep(0.0005)
     elif path == "/keys":
-        threads = [open(f"/proc/self/task/{task}/comm").read().strip() for task in os.listdir("/proc/self/task")]
+        tasks = os.listdir("/proc/self/task")
+        threads = [open(f"/proc/self/task/{task}/comm").read().strip() for task in tasks]
         body = f"{'rgunicorn.deadline' in environ} {sorted(threads)}"
     elif path == "/reads":
         environ["wsgi.input"].read()
@@ -146,7 +144,21 @@ def app(environ, start_response):
     return [body.encode()]
 """
 #: How each worker class is asked for.
-KINDS = {"sync": [], "gthread": ["--threads", "2"]}
+KINDS = {
+    "sync": [],
+    "gthread": ["--threads", "2"],
+    "gevent": ["--worker-class", "gevent"],
+    "eventlet": ["--worker-class", "eventlet"],
+}
+#: Those in which such a request keeps all others waiting.
+ALONE = {"/swallow": ["sync"], "/lock": ["sync", "gevent", "eventlet"]}
+#: How the log names who serves a request.
+SERVER = {
+    "sync": "thread MainThread",
+    "gthread": r"thread rgunicorn-\d",
+    "gevent": r"thread MainThread, greenlet Greenlet-\d+",
+    "eventlet": r"thread MainThread, greenlet 0x[0-9a-f]+",
+}
 
 
 @pytest.fixture(params=list(KINDS))
@@ -209,16 +221,16 @@ def test_the_answer_is_a_page_and_the_end_of_the_connection(serve: Serve, kind: 
 def test_the_log_shows_where_the_request_is(serve: Serve, kind: str) -> None:
     server = limited(serve, kind)
     server.get("/nap")
-    thread = "MainThread" if kind == "sync" else r"rgunicorn-\d"
     line = next(number for number, line in enumerate(SOURCE.splitlines(), 1) if "# NAP" in line)
-    told = TOLD.format(pid=server.worker(), target="/nap", seconds=r"1\.\ds") + rf" in thread {thread}:\n"
-    stack = rf'  File ".*app\.py", line \d+, in app\n    .*\n  File ".*app\.py", line {line}, in nap\n    time\.sleep'
-    server.wait_for_log(told + stack)
-    assert "rgunicorn/workers" not in server.log()
+    told = TOLD.format(pid=server.worker(), target="/nap", seconds=r"1\.\ds") + rf" in {SERVER[kind]}:\n"
+    file = r'  File ".*app\.py", line'
+    server.wait_for_log(rf"{told}{file} \d+, in app\n    .*\n{file} {line}, in nap\n    time\.sleep")
+    assert not re.search('File ".*rgunicorn/workers', server.log())
 
 
-def test_the_main_thread_leaves_a_system_call(serve: Serve) -> None:
-    server = limited(serve, "sync")
+@pytest.mark.parametrize("kind", ["sync", "gevent", "eventlet"])
+def test_the_main_thread_leaves_a_system_call(serve: Serve, kind: str) -> None:
+    server = limited(serve, kind)
     worker = server.worker()
     for _ in range(3):
         assert answer(server, "/sleep")[0] == 504
@@ -297,7 +309,7 @@ def test_no_other_request_gets_the_exception(serve: Serve, kind: str, query: str
     statuses: list[int] = []
 
     def ask() -> None:
-        for _ in range(100):
+        for _ in range(60):
             statuses.append(server.get(f"/edge{query}").status)
             statuses.append(server.get("/").status)
 
@@ -307,7 +319,7 @@ def test_no_other_request_gets_the_exception(serve: Serve, kind: str, query: str
     for client in clients:
         client.join()
     assert set(statuses) <= {200, 504}
-    assert statuses.count(200) >= 300
+    assert statuses.count(200) >= 180
     assert server.worker() == worker
     assert "Error handling" not in server.log()
     assert "Traceback" not in server.log()
@@ -374,11 +386,10 @@ def test_a_request_that_does_not_end_costs_its_worker(serve: Serve, kind: str, t
     begun = time.monotonic()
     assert answer(server, target)[0] == 504
     wait_until_told(server, target)
-    # With one thread it waits for the replacement.
+    # Where nobody else can serve, it waits for the replacement.
     answers = [server.get("/").text]
     wait_until_told(server, target, r"2\.\ds: it does not end, this worker is replaced")
-    if kind == "gthread":
-        assert answers == [str(first)]
+    assert (answers == [str(first)]) == (kind not in ALONE[target])
     while alive(first):
         answers.append(server.get("/").text)
         time.sleep(0.02)

@@ -119,8 +119,11 @@ def asked(server: Server) -> float:
 
 
 def prompt(seconds: list[float]) -> bool:
-    """Whether no request waited for anybody."""
-    return max(seconds) < 1 and statistics.median(seconds) < 0.1
+    """Whether no request waited for a client: those that are slow here are so for half a minute, or for ever.
+
+    One or the other has to wait for a processor, while big responses are made or on a busy machine.
+    """
+    return max(seconds) < 5 and statistics.median(seconds) < 0.1
 
 
 @differs("it serves one connection at a time", "gunicorn-sync")
@@ -253,8 +256,7 @@ def begun(directory: Path) -> int:
 
 @differs("it serves one request at a time", "sync", "tornado")
 def test_short_requests_do_not_wait_for_long_ones(kind: Kind, serve: Serve) -> None:
-    """Two long requests, and a stream of 5 ms requests on kept connections beside them."""
-    long = 5 if str(kind) == "rgunicorn-gthread" else 1.5
+    """Two requests of 5 s, and a stream of 5 ms requests on kept connections beside them."""
     server = kind.serve(serve, "views:app", *(["--threads", "3"] if kind.worker == "gthread" else []))
     ended = threading.Event()
     seconds: list[list[float]] = [[], [], []]
@@ -269,7 +271,7 @@ def test_short_requests_do_not_wait_for_long_ones(kind: Kind, serve: Serve) -> N
     threads = [threading.Thread(target=short, args=[found], daemon=True) for found in seconds]
     with server.connect() as first, server.connect() as second:
         for connection in (first, second):
-            connection.send(view(f"sleep?{long}"))
+            connection.send(view("sleep?5"))
         for thread in threads:
             thread.start()
         for connection in (first, second):
@@ -278,4 +280,4 @@ def test_short_requests_do_not_wait_for_long_ones(kind: Kind, serve: Serve) -> N
     for thread in threads:
         thread.join(20)
     assert min(len(found) for found in seconds) > 20
-    assert max(max(found) for found in seconds) < 1
+    assert max(max(found) for found in seconds) < 2.5

@@ -33,8 +33,9 @@ class AppImportError(Exception):
 class RequestTimeout(BaseException):
     """The request has taken longer than `request_timeout`; its client has been answered already.
 
-    Raised in the middle of the application, and by whatever of the request it uses later. Not an `Exception`: a
-    handler for ordinary failures would answer in vain, or try the same thing again, and go on holding the thread.
+    Raised in the middle of the application, and by whatever of the request it uses later. Not an `Exception`:
+    a handler for ordinary failures would answer in vain, or try the same thing again, and go on holding the
+    thread.
     """
 
     def __init__(self, *args: object) -> None:

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 
 use super::worker::setup;
-use crate::worker::embedded;
+use crate::worker::{Host, embedded};
 
 /// A server in the loop of a host, which watches its descriptor and calls `turn` when that is readable.
 #[pyclass(frozen, module = "rgunicorn._native")]
@@ -19,12 +19,20 @@ impl Embedded {
     /// `worker` is what the sync worker is to its own loop.
     /// `wait(fd, write, timeout)` puts the current greenlet to sleep until the descriptor is readable (writable), and
     /// gives False when the seconds are over first; without it a wait for a client blocks the thread. `multithread`:
-    /// whether several requests are served at once; as a rule, if there is a `wait`.
+    /// whether several requests are served at once; as a rule, if there is a `wait`. For `request_timeout`, where requests
+    /// run in greenlets: `current()` gives the running one, `schedule(f)` has `f` called in the hub, soon.
     #[new]
-    #[pyo3(signature = (worker, wait = None, multithread = None))]
-    fn new(worker: &Bound<'_, PyAny>, wait: Option<Py<PyAny>>, multithread: Option<bool>) -> PyResult<Self> {
+    #[pyo3(signature = (worker, wait = None, multithread = None, current = None, schedule = None))]
+    fn new(
+        worker: &Bound<'_, PyAny>,
+        wait: Option<Py<PyAny>>,
+        multithread: Option<bool>,
+        current: Option<Py<PyAny>>,
+        schedule: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
         let setup = setup(worker, multithread.unwrap_or(wait.is_some()))?;
-        Ok(Self { inner: Arc::new(embedded::Embedded::new(worker.py(), setup, wait)?) })
+        let host = current.zip(schedule).map(|(current, schedule)| Host { current, schedule });
+        Ok(Self { inner: Arc::new(embedded::Embedded::new(worker.py(), setup, wait, host)?) })
     }
 
     /// Readable when `turn` should be called.

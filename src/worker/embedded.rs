@@ -17,6 +17,7 @@ use super::hand::Hand;
 use super::leave::Leave;
 use super::service::{Mood, Service, Timeout};
 use super::setup::Setup;
+use super::watchdog::Host;
 use crate::reactor::{End, Exchange};
 use crate::sys::pipe;
 
@@ -34,7 +35,7 @@ const ALARM: usize = 2;
 
 /// A server in the loop of a host.
 pub struct Embedded {
-    service: Service,
+    service: Arc<Service>,
     /// Puts a greenlet to sleep: see [`crate::wsgi::Waiting::Hub`]. `None`: who waits for a client blocks its thread.
     hub: Option<Py<PyAny>>,
     state: Mutex<State>,
@@ -43,8 +44,10 @@ pub struct Embedded {
 impl Embedded {
     /// A server for the listeners of `setup`. Errors: those of opening its descriptors, or there is no such thing as its
     /// alarm clock on this system.
-    pub fn new(py: Python<'_>, setup: Setup, hub: Option<Py<PyAny>>) -> PyResult<Self> {
-        let service = Service::new(py, setup, Timeout::Process)?;
+    /// `hub`: see [`crate::wsgi::Waiting::Hub`]; `host`: what interrupts greenlets, where requests run in some.
+    pub fn new(py: Python<'_>, setup: Setup, hub: Option<Py<PyAny>>, host: Option<Host>) -> PyResult<Self> {
+        let service = Arc::new(Service::new(py, setup, Timeout::Process)?);
+        service.reactor.be_hosted();
         let state = State::new()?;
         service.reactor.be_hosted();
         {
@@ -53,6 +56,7 @@ impl Embedded {
             reactor.watch(service.setup.lifeline.as_fd(), LIFELINE)?;
             reactor.watch(state.alarm.as_fd(), ALARM)?;
         }
+        service.start_watchdog(py, true, host)?;
         service.setup.slot.booted();
         let embedded = Self { service, hub, state: Mutex::new(state) };
         // A signal may have come before anything watched for it, and deadlines may be set.
@@ -86,8 +90,10 @@ impl Embedded {
             self.look_at_signals(py)?;
         }
         let mut calls = self.take_requests(most);
+        self.service.throw(py)?;
+        let told = self.service.has_tidings();
         let notices = reactor.lock().has_notices();
-        if self.lock().news.give(notices) {
+        if self.lock().news.give(notices || told) {
             calls.push(Call::new(Arc::clone(self), Job::Chores));
         }
         self.service.show_life();
@@ -214,6 +220,7 @@ impl Embedded {
             self.service.say_orphaned(py);
         }
         self.service.log_notices(py);
+        self.service.tell_tidings(py);
         if reopened {
             self.service.reopen_logs(py);
         }
@@ -286,7 +293,7 @@ impl Embedded {
         for exchange in ready {
             self.service.reactor.finish(exchange, End::Cut);
         }
-        self.service.close_logs(py);
+        self.service.close(py);
         self.service.reactor.lock().shut();
         drop(hands);
         Ok(())

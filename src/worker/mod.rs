@@ -17,3 +17,4 @@ mod watchdog;
 
 pub use hooks::Hooks;
 pub use setup::{ListenerSetup, Setup};
+pub use watchdog::Host;

@@ -12,7 +12,7 @@ use super::access::AccessLog;
 use super::hand::Hand;
 use super::journal::Journal;
 use super::setup::Setup;
-use super::watchdog::Watchdog;
+use super::watchdog::{Host, Watchdog};
 use crate::proto::http1::Refusal;
 use crate::reactor::{End, Exchange, SharedReactor};
 use crate::sys::{clock, fork};
@@ -22,7 +22,7 @@ mod lines;
 mod overdue;
 mod story;
 
-pub use overdue::Report;
+pub use overdue::{Report, Tidings};
 pub use story::{Desk, Passage, Story};
 
 /// Serves requests: one at a time with each [`Hand`].
@@ -123,10 +123,14 @@ impl Service {
         wanted.then(|| Objects::new(py, setup.cfg.clone_ref(py), &setup.facts.server)).transpose()
     }
 
-    /// Starts the watchdog, if requests have a limit. `in_main`: they are served by this thread, the main one.
-    pub fn start_watchdog(self: &Arc<Self>, py: Python<'_>, in_main: bool) -> PyResult<()> {
+    /// Starts the watchdog, if requests have a limit. `here`: they are served by this thread, in greenlets of that host if
+    /// there is one.
+    pub fn start_watchdog(self: &Arc<Self>, py: Python<'_>, here: bool, host: Option<Host>) -> PyResult<()> {
         let Some(watchdog) = &self.watchdog else { return Ok(()) };
-        if in_main {
+        if let Some(host) = host {
+            watchdog.set_host(host);
+        }
+        if here {
             watchdog.install_handler(py)?;
         }
         Ok(watchdog.start(self)?)

@@ -28,7 +28,7 @@ pub fn run(py: Python<'_>, setup: Setup) -> PyResult<()> {
         reactor.watch(service.setup.lifeline.as_fd(), LIFELINE)?;
     }
     let mut hand = service.hand(py, 0)?;
-    service.start_watchdog(py, true)?;
+    service.start_watchdog(py, true, None)?;
     service.setup.slot.booted();
     let mut driver = Driver { service, leave: Leave::default() };
     let result = driver.run(py, &mut hand);

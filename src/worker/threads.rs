@@ -39,7 +39,7 @@ impl Threads {
         };
         service.reactor.on_tick(Box::new(tick));
         let crew = Crew::new(Arc::clone(&service.reactor));
-        service.start_watchdog(py, false)?;
+        service.start_watchdog(py, false, None)?;
         // Before there are threads, which say what they do.
         service.setup.slot.booted();
         Ok(Self { service, crew, pokes })

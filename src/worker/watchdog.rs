@@ -4,7 +4,7 @@
 //! greenlets replace.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -12,10 +12,10 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 
-use super::service::{Passage, Report, Service};
+use super::service::{Passage, Report, Service, Tidings};
 use super::watch::{Overdue, Run, Watch};
 use crate::scoreboard::Lane;
-use crate::sys::signals;
+use crate::sys::{clock, signals};
 use crate::wsgi::{Alarm, Due, Opened, RequestTimeout, Responder, ffi};
 
 /// What the hands of a worker and its watchdog share.
@@ -29,6 +29,9 @@ pub struct Watchdog {
     host: OnceLock<Host>,
     /// A greenlet has not heard that its request is overdue.
     throws: AtomicBool,
+    /// What the host loop should tell the logs, with the time since when: their locks are made for greenlets, not for
+    /// other threads.
+    tidings: Mutex<Vec<(u64, Tidings)>>,
     stopping: AtomicBool,
     /// Tells that the clerk has ended.
     ended: Mutex<Option<Receiver<()>>>,
@@ -52,6 +55,7 @@ impl Watchdog {
             again: AtomicBool::new(false),
             host: OnceLock::new(),
             throws: AtomicBool::new(false),
+            tidings: Mutex::default(),
             stopping: AtomicBool::new(false),
             ended: Mutex::default(),
         })
@@ -175,10 +179,53 @@ impl Watchdog {
     /// Until the watchdog ends.
     fn keep_books(&self, py: Python<'_>, service: &Service, reports: Receiver<Report>) {
         let reports = Mutex::new(reports);
-        let next = || reports.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        while let Ok(report) = py.detach(next) {
-            service.tell(py, self, &report);
+        loop {
+            let patience = self.patience();
+            let next = || match (reports.lock().unwrap_or_else(PoisonError::into_inner), patience) {
+                (reports, Some(patience)) => reports.recv_timeout(patience),
+                (reports, None) => reports.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            match py.detach(next) {
+                Ok(report) => self.pass_on(py, service, report),
+                Err(RecvTimeoutError::Timeout) => self.tell_tidings(py, service),
+                Err(RecvTimeoutError::Disconnected) => return self.tell_tidings(py, service),
+            }
         }
+    }
+
+    fn pass_on(&self, py: Python<'_>, service: &Service, report: Report) {
+        let (tidings, wakes) = service.interrupt(py, self, report);
+        if self.host.get().is_none() {
+            return service.tell(py, &tidings);
+        }
+        self.tidings().push((clock::monotonic(), tidings));
+        if wakes {
+            service.reactor.wake();
+        }
+    }
+
+    /// How long the host loop may still take to tell the logs. It may be held up by the very request.
+    fn patience(&self) -> Option<Duration> {
+        const PATIENCE: u64 = 1_000_000_000;
+        let since = self.tidings().first().map(|(since, _)| *since)?;
+        Some(Duration::from_nanos((since + PATIENCE).saturating_sub(clock::monotonic())))
+    }
+
+    /// Whether there is something that the logs have not heard.
+    pub fn has_tidings(&self) -> bool {
+        !self.tidings().is_empty()
+    }
+
+    /// Tells the logs what they have not heard.
+    pub fn tell_tidings(&self, py: Python<'_>, service: &Service) {
+        let tidings = std::mem::take(&mut *self.tidings());
+        for (_, tidings) in tidings {
+            service.tell(py, &tidings);
+        }
+    }
+
+    fn tidings(&self) -> MutexGuard<'_, Vec<(u64, Tidings)>> {
+        self.tidings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets the application hear that its request is overdue. True: the host loop must be woken for it.

@@ -87,7 +87,7 @@ impl Responder {
     }
 
     /// Takes the response away in the middle of the request, which has had its time: from now on the application gets
-    /// [`RequestTimeout`] from all that belongs to it. `None`: there is none, or its socket is the application's.
+    /// `RequestTimeout` from all that belongs to it. `None`: there is none, or its socket is the application's.
     /// Needs no interpreter.
     pub fn seize(&self) -> Option<(Exchange, Ended)> {
         let mut live = self.lock();

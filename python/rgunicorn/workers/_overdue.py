@@ -1,4 +1,4 @@
-"""What Python must do for `request_timeout`: tell where a request is, and how the main thread hears that it is over."""
+"""What Python must do for `request_timeout`: tell where a request is, and interrupt the main thread."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from concurrent.futures import thread as pool
 from types import CodeType, FrameType
 from typing import Any
 
-from concurrent.futures import thread as pool
-
 from rgunicorn.errors import RequestTimeout
 
-#: The signal by which the main thread leaves a system call. Nothing else uses it, and one that comes when nobody listens
-#: is ignored: by the system, in a program that the application executes, too.
+#: The signal by which the main thread leaves a system call. Hardly anybody uses it, and one that comes when
+#: nobody listens is ignored: by a program that the application executes, too.
 INTERRUPT = signal.SIGURG
 
 #: Where the server's own modules are, but for those that an application uses.
@@ -32,7 +31,8 @@ _STARTS = {"_bootstrap", "_bootstrap_inner", "run", "_worker"}
 def describe(thread: int, is_main: bool, greenlet: Any) -> tuple[str, str]:
     """Who serves a request, and where in the application that is: its stack, as tracebacks show it.
 
-    `thread` is its number for CPython, `is_main` says that it is the main one; `greenlet` is None where there are none.
+    `thread` is its number for CPython, `is_main` says that it is the main one; `greenlet` is None where there
+    are none.
     """
     frame = None
     if greenlet is not None:
@@ -54,7 +54,10 @@ def _name(thread: int) -> str:
 
 
 def _stack(frame: FrameType | None) -> str:
-    """The frames of the application, the innermost last: those above the server's. Some of these may stand on them."""
+    """The frames of the application, the innermost last: those above the server's.
+
+    A signal handler of the server's may stand on top of them.
+    """
     while frame is not None and _is_ours(frame.f_code):
         frame = frame.f_back
     frames: list[tuple[CodeType, int]] = []
@@ -78,10 +81,13 @@ def _is_ours(code: CodeType) -> bool:
 
 
 def install(handler: Callable[[int, FrameType | None], None]) -> bool:
-    """Has `handler` called in the main thread, which this must be, on `INTERRUPT`. False: somebody else has it."""
+    """Has `handler` called on `INTERRUPT`. False: somebody else has it, or this is not the main thread."""
     if signal.getsignal(INTERRUPT) != signal.SIG_DFL:
         return False
-    signal.signal(INTERRUPT, handler)
+    try:
+        signal.signal(INTERRUPT, handler)
+    except ValueError:
+        return False
     return True
 
 

@@ -76,13 +76,18 @@ class AsyncWorker(ReactorWorker):
 
     # For the native event loop
 
-    def embed(self, wait: Wait) -> _native.Embedded:
-        """The native event loop, which calls `wait` where a request must wait for its client."""
+    def embed(
+        self, wait: Wait, current: Callable[[], Any], schedule: Callable[[Callable[[], None]], Any]
+    ) -> _native.Embedded:
+        """The native event loop, which calls `wait` where a request must wait for its client.
+
+        `current()` gives the running greenlet; `schedule(f)` has `f` called in the hub.
+        """
         application = self.wsgi
         if type(self).is_already_handled is not AsyncWorker.is_already_handled:
             self.wsgi = self._asking(application)
         try:
-            return _native.Embedded(self, wait)
+            return _native.Embedded(self, wait, current=current, schedule=schedule)
         finally:
             self.wsgi = application
 

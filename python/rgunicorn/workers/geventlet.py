@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +73,7 @@ class _HubLoop:
 
     def __init__(self, worker: EventletWorker) -> None:
         self.worker = worker
-        self.native = worker.embed(_wait)
+        self.native = worker.embed(_wait, eventlet.getcurrent, _schedule)
         self.threads: set[Any] = set()
         #: SystemExit of a signal handler, raised in a request.
         self.exit: SystemExit | None = None
@@ -121,6 +122,11 @@ class _HubLoop:
         with eventlet.Timeout(_LAST_WORDS, False):
             while self.threads:
                 eventlet.sleep(0.01)
+
+
+def _schedule(function: Callable[[], None]) -> None:
+    """Has it called in the hub."""
+    hubs.get_hub().schedule_call_global(0, function)
 
 
 class _TimeIsUp(Exception):

@@ -122,7 +122,7 @@ class _HubLoop:
     def __init__(self, worker: GeventWorker) -> None:
         self.worker = worker
         self.hub = hub.get_hub()
-        self.native = worker.embed(_wait)
+        self.native = worker.embed(_wait, gevent.getcurrent, self.hub.loop.run_callback)
         self.watcher = self.hub.loop.io(self.native.fileno(), _READABLE)
         self.done = Event()
         self.failure: BaseException | None = None

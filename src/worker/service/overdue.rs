@@ -25,6 +25,13 @@ pub struct Report {
     news: News,
 }
 
+/// What the logs are to hear of it.
+pub struct Tidings {
+    report: Report,
+    text: String,
+    stack: String,
+}
+
 enum News {
     /// Its client was answered, and this is what it had asked.
     Answered { request: Box<Request>, peer: Option<SocketAddr>, ended: Ended },
@@ -56,16 +63,15 @@ impl Service {
         Some(Report { watch: watch.clone(), overdue, at, news })
     }
 
-    /// Lets the application and the logs hear of it.
-    pub fn tell(&self, py: Python<'_>, watchdog: &Watchdog, report: &Report) {
-        let Report { watch, overdue, at, news } = report;
+    /// Lets the application hear of it, and makes what the error log is to hear. True: the host loop must be woken.
+    pub fn interrupt(&self, py: Python<'_>, watchdog: &Watchdog, report: Report) -> (Tidings, bool) {
+        let Report { watch, overdue, at, news } = &report;
         // Before the application moves on.
         let (who, stack) = whereabouts(py, watchdog, &overdue.run);
-        match watchdog.interrupt(py, watch, overdue) {
-            Ok(false) => {}
-            Ok(true) => self.reactor.wake(),
-            Err(error) => error.write_unraisable(py, None),
-        }
+        let wakes = watchdog.interrupt(py, watch, overdue).unwrap_or_else(|error| {
+            error.write_unraisable(py, None);
+            false
+        });
         let seconds = at.saturating_sub(overdue.run.passage.started) as f64 / 1e9;
         let (process, name) = (self.process, &overdue.name);
         let text = match news {
@@ -76,8 +82,30 @@ impl Service {
                 "REQUEST TIMEOUT (pid:{process}) {name}, {seconds:.1}s: it does not end, this worker is replaced. It is in {who}"
             ),
         };
-        self.log_overdue(py, report);
-        self.journal.overdue(py, &text, &stack);
+        (Tidings { report, text, stack }, wakes)
+    }
+
+    /// Tells the logs. That may wait: for a lock that the application holds, or for whoever reads them.
+    pub fn tell(&self, py: Python<'_>, tidings: &Tidings) {
+        self.log_overdue(py, &tidings.report);
+        self.journal.overdue(py, &tidings.text, &tidings.stack);
+    }
+
+    /// Whether the host loop has something of the watchdog's to do, or to tell.
+    pub fn has_tidings(&self) -> bool {
+        self.watchdog.as_ref().is_some_and(|watchdog| watchdog.has_tidings())
+    }
+
+    /// Tells the logs in the host's place, where locks are safe.
+    pub fn tell_tidings(&self, py: Python<'_>) {
+        if let Some(watchdog) = &self.watchdog {
+            watchdog.tell_tidings(py, self);
+        }
+    }
+
+    /// Has greenlets that wait hear that their requests are overdue. For the host loop: see [`Watchdog::throw`].
+    pub fn throw(&self, py: Python<'_>) -> PyResult<()> {
+        self.watchdog.as_ref().map_or(Ok(()), |watchdog| watchdog.throw(py))
     }
 
     /// The line in the access log.
