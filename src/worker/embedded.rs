@@ -316,7 +316,10 @@ impl Embedded {
     /// Sees to it that the descriptor becomes readable when there is something to do of which no socket tells.
     fn set_alarm(&self) -> PyResult<()> {
         let due = self.service.reactor.lock().next_due();
-        Ok(self.lock().set_alarm(due, self.service.is_serving())?)
+        let mut state = self.lock();
+        // They may be about to begin.
+        let serving = state.given > 0;
+        Ok(state.set_alarm(due, serving)?)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
