@@ -71,6 +71,10 @@ pub struct Reactor {
     pub(super) resume: Vec<usize>,
     /// Listeners on which somebody waits, as bits.
     pub(super) acceptable: u64,
+    /// Since when somebody may have waited there, in nanoseconds.
+    pub(super) knocked_at: u64,
+    /// Nobody would have let them in since then.
+    pub(super) stood_in: bool,
     /// How many connections may still be accepted in this turn.
     pub(super) burst: usize,
     pub(super) accepting: Accepting,
@@ -119,6 +123,8 @@ impl Reactor {
             later: Vec::new(),
             resume: Vec::new(),
             acceptable: 0,
+            knocked_at: 0,
+            stood_in: false,
             burst: 0,
             accepting: Accepting::Stopped,
             woken: 0,
@@ -162,6 +168,12 @@ impl Reactor {
     /// When the events of the last turn were fetched: whatever is read in this turn had come by then.
     pub fn polled_at(&self) -> u64 {
         self.polled_at
+    }
+
+    /// Whether the socket of an exchange has told that there is something to read.
+    #[cfg(test)]
+    pub(super) fn is_readable_out(&self, key: usize) -> bool {
+        matches!(self.slots[key], Slot::Out { readable: true, .. })
     }
 
     /// Open connections, those of exchanges included.

@@ -15,7 +15,13 @@ impl Reactor {
     /// [`Reactor::next_exchange`], what can be sent from [`Reactor::take_unsent`].
     pub(super) fn take_in(&mut self, events: &Events) {
         self.burst = self.common.settings.accept_burst;
-        self.take_in_for_others(events);
+        self.now = clock::monotonic();
+        self.polled_at = self.now;
+        if !std::mem::take(&mut self.stood_in) {
+            self.knocked_at = self.now;
+        }
+        self.acceptable |= self.dispatch(events);
+        self.go_on();
         self.rested();
     }
 
@@ -23,7 +29,11 @@ impl Reactor {
     pub(super) fn take_in_for_others(&mut self, events: &Events) {
         self.now = clock::monotonic();
         self.polled_at = self.now;
-        self.dispatch(events);
+        let acceptable = self.dispatch(events);
+        if acceptable != 0 {
+            self.knock(self.now);
+            self.acceptable |= acceptable;
+        }
         self.go_on();
     }
 
@@ -106,15 +116,18 @@ impl Reactor {
         }
     }
 
-    fn dispatch(&mut self, events: &Events) {
+    /// Gives the listeners on which somebody waits, as bits.
+    fn dispatch(&mut self, events: &Events) -> u64 {
+        let mut acceptable = 0;
         for event in events {
             match event.token().0 {
                 _ if event.token() == WAKE => {}
                 token if token >= WATCHED => self.woken |= 1 << (token - WATCHED),
-                token if token >= LISTENERS => self.acceptable |= 1 << (token - LISTENERS),
+                token if token >= LISTENERS => acceptable |= 1 << (token - LISTENERS),
                 key => self.notify(key, event),
             }
         }
+        acceptable
     }
 
     fn notify(&mut self, key: usize, event: &mio::event::Event) {

@@ -86,7 +86,6 @@ STARTS = [
     flags("--group", "nosuchgroup"),
     flags("--worker-class", "nosuch", lines="class-traceback"),
     flags("--worker-class", "nosuch.module.Worker", lines="class-traceback"),
-    flags("--worker-class", "eventlet", lines="class-traceback"),
     flags("--logger-class", "nosuch.Logger", lines="class-traceback"),
     flags("--env", "NOEQUALS"),
     flags("--proxy-protocol", "app"),

@@ -319,7 +319,6 @@ WORD_RULES: list[Rule] = [
     rule("uwsgi", names=("protocol",)),
     rule("dirty", names=("dirty_apps", "dirty_workers", "on_dirty_starting", "dirty_worker_init")),
     rule("control-socket", names=("control_socket", "control_socket_mode")),
-    rule("worker-classes", names=("threads",)),
 ]
 
 #: Why a file's value is, in the whole command.
@@ -328,7 +327,7 @@ FILE_RULES = [rule("reasons", "'x'", names=("paste",))]
 #: Settings that Gunicorn does not have.
 OWN = {
     *("body_timeout", "header_timeout", "send_timeout", "limit_request_body", "request_body_memory"),
-    *("response_file_limit", "response_memory", "stream_request_body"),
+    *("request_timeout", "response_file_limit", "response_memory", "stream_request_body"),
 }
 
 #: The printed lines that differ where nothing is set, and why.

@@ -236,3 +236,22 @@ fn a_leaving_reactor_accepts_nobody_and_ends_with_its_connections() {
     assert_eq!(read_all(&mut client), OK);
     assert!(UnixStream::connect(&service.path).is_err());
 }
+
+#[test]
+fn what_a_socket_tells_while_its_request_is_served_is_remembered() {
+    let service = Service::new(settings());
+    let mut client = service.client();
+    client.write_all(GET).expect("sent");
+    answer(&service.reactor, service.exchange(), End::Keep);
+    client.write_all(GET).expect("sent");
+    let exchange = service.exchange();
+    client.write_all(GET).expect("sent");
+    // Its one event comes now.
+    service.until(|reactor, _| reactor.lock().is_readable_out(exchange.key).then_some(()));
+    answer(&service.reactor, exchange, End::Keep);
+    let exchange = service.exchange();
+    drop(client);
+    service.until(|reactor, _| reactor.lock().is_readable_out(exchange.key).then_some(()));
+    service.reactor.finish(exchange, End::Keep);
+    service.serve_until_left(0);
+}
