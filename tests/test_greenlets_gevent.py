@@ -351,6 +351,14 @@ def test_it_leaves_when_its_arbiter_is_gone(serve: Serve, tmp_path: Path) -> Non
     server.wait_for_exit(-signal.SIGKILL)
 
 
+@OURS
+def test_a_limit_for_requests_that_it_does_not_heed_is_told(serve: Serve, tmp_path: Path) -> None:
+    env = write(tmp_path, OWN_HANDLER)
+    server = serve("green:app", "-k", "mine.Mine", "--request-timeout", "5", env=env)
+    server.wait_for_log(r"\[WARNING\] .*request_timeout")
+    assert "request_timeout" not in serve("green:app", "-k", "gevent_pywsgi", "--request-timeout", "5").log()
+
+
 def test_importing_the_module_patches_nothing() -> None:
     program = "import rgunicorn.workers.ggevent, socket; print(socket.socket.__module__)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -41,10 +41,20 @@ class GeventWorker(AsyncWorker):
     """Requests run in greenlets. `patch()` is called before the application is imported."""
 
     KIND = "gevent"
+    limits_requests = True
 
     #: The server and the handler of a subclass that brings its own: then they serve, and not the native loop.
     server_class: ClassVar[Any] = None
     wsgi_handler: ClassVar[Any] = None
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        cls.limits_requests = cls.is_native()
+
+    @classmethod
+    def is_native(cls) -> bool:
+        """Whether the native loop serves, and not a server of gevent's."""
+        return cls.server_class in (None, PyWSGIServer) and cls.wsgi_handler in (None, PyWSGIHandler)
 
     def patch(self) -> None:
         """Makes the standard library cooperative."""
@@ -70,7 +80,7 @@ class GeventWorker(AsyncWorker):
 
     def run(self) -> None:
         """Serves until `alive` is false."""
-        if self.server_class in (None, PyWSGIServer) and self.wsgi_handler in (None, PyWSGIHandler):
+        if self.is_native():
             self.enter_native_loop()
             _HubLoop(self).run()
         else:
