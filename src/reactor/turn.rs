@@ -65,10 +65,6 @@ impl Reactor {
         if self.has_work() || !self.ready.is_empty() {
             return Some(0);
         }
-        self.next_deadline()
-    }
-
-    fn next_deadline(&self) -> Option<u64> {
         let resume = match self.accepting {
             Accepting::Exhausted(until) => Some(until),
             _ => None,
@@ -94,7 +90,8 @@ impl Reactor {
         }
         self.rest();
         let now = clock::monotonic();
-        let due = self.next_deadline().map(|due| Duration::from_nanos(due.saturating_sub(now)));
+        // Not when there may be descriptors again: it would look for ever.
+        let due = self.deadlines.next_due().map(|due| Duration::from_nanos(due.saturating_sub(now)));
         due.into_iter().chain([most]).min()
     }
 
