@@ -86,6 +86,8 @@ pub struct Reactor {
     pub(super) spent: Vec<Payload>,
     /// When the events of the last turn were fetched.
     pub(super) polled_at: u64,
+    /// Whatever had come by then has been told of by events.
+    pub(super) told_until: u64,
     /// The time, read after whatever may take long: a wait, or a request that was served.
     pub(super) now: u64,
 }
@@ -128,6 +130,7 @@ impl Reactor {
             ahead: 0,
             spent: Vec::new(),
             polled_at: clock::monotonic(),
+            told_until: 0,
             now: clock::monotonic(),
         };
         reactor.accept_again()?;

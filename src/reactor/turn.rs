@@ -23,7 +23,10 @@ impl Reactor {
     pub(super) fn take_in_for_others(&mut self, events: &Events) {
         self.now = clock::monotonic();
         self.polled_at = self.now;
-        self.dispatch(events);
+        // With as many events as there was room for others wait in the kernel.
+        if self.dispatch(events) < events.capacity() {
+            self.told_until = self.now;
+        }
         self.go_on();
     }
 
@@ -62,7 +65,8 @@ impl Reactor {
 
     /// When there is something to do of which no socket tells, in nanoseconds of the monotonic clock; 0 = now.
     pub fn next_due(&self) -> Option<u64> {
-        if self.has_work() || !self.ready.is_empty() {
+        // The understudy may have heard of the caller's descriptors, and it was told only once.
+        if self.has_work() || !self.ready.is_empty() || self.woken != 0 {
             return Some(0);
         }
         let resume = match self.accepting {
@@ -103,8 +107,11 @@ impl Reactor {
         }
     }
 
-    fn dispatch(&mut self, events: &Events) {
+    /// Gives how many there were.
+    fn dispatch(&mut self, events: &Events) -> usize {
+        let mut count = 0;
         for event in events {
+            count += 1;
             match event.token().0 {
                 _ if event.token() == WAKE => {}
                 token if token >= WATCHED => self.woken |= 1 << (token - WATCHED),
@@ -112,6 +119,7 @@ impl Reactor {
                 key => self.notify(key, event),
             }
         }
+        count
     }
 
     fn notify(&mut self, key: usize, event: &mio::event::Event) {

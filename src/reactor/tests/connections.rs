@@ -236,3 +236,24 @@ fn a_leaving_reactor_accepts_nobody_and_ends_with_its_connections() {
     assert_eq!(read_all(&mut client), OK);
     assert!(UnixStream::connect(&service.path).is_err());
 }
+
+#[test]
+fn of_more_requests_than_one_wait_tells_of_none_is_late() {
+    const MANY: usize = 300;
+    let (keepalive, worker_connections) = (2000 * MILLISECOND, MANY);
+    let service = Service::new(ReactorSettings { keepalive, worker_connections, ..settings() });
+    let kept = |_| {
+        let mut client = service.client();
+        client.write_all(GET).expect("sent");
+        answer(&service.reactor, service.exchange(), End::Keep);
+        read(&mut client, OK.len());
+        client
+    };
+    let mut clients: Vec<_> = (0..MANY).map(kept).collect();
+    clients.iter_mut().for_each(|client| client.write_all(GET).expect("sent"));
+    std::thread::sleep(Duration::from_nanos(keepalive));
+    for _ in 0..MANY {
+        answer(&service.reactor, service.exchange(), End::Close);
+    }
+    clients.iter_mut().for_each(|client| assert_eq!(read_all(client), OK));
+}
