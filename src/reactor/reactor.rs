@@ -233,7 +233,8 @@ impl Reactor {
     }
 
     pub(super) fn read(&mut self, key: usize) -> Option<Exchange> {
-        let slot = self.slots.get_mut(key)?;
+        // The key may be that of an earlier connection, and what the socket of one that is out has told must stay.
+        let slot = self.slots.get_mut(key).filter(|slot| matches!(slot, Slot::Here(_)))?;
         let Slot::Here(mut connection) = std::mem::replace(slot, Slot::OUT) else { return None };
         connection.queued = false;
         match connection.advance(&mut self.pool, &self.common.settings) {

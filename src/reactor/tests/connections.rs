@@ -257,3 +257,22 @@ fn of_more_requests_than_one_wait_tells_of_none_is_late() {
     }
     clients.iter_mut().for_each(|client| assert_eq!(read_all(client), OK));
 }
+
+#[test]
+fn what_the_socket_tells_of_a_request_that_is_served_is_kept_whatever_key_is_read() {
+    let service = Service::new(settings());
+    let mut client = service.client();
+    client.write_all(GET).expect("sent");
+    answer(&service.reactor, service.exchange(), End::Keep);
+    read(&mut client, OK.len());
+    client.write_all(GET).expect("sent");
+    let exchange = service.exchange();
+    client.write_all(GET).expect("sent");
+    let told = |state: &Reactor| matches!(state.slots[exchange.key], reactor::Slot::Out { readable: true, .. });
+    service.until_state(told);
+    let mut state = service.reactor.lock();
+    // An earlier connection had the same key, and was closed before its turn came.
+    state.readable.push_back(exchange.key);
+    assert!(state.next_known().is_none());
+    assert!(told(&state));
+}
