@@ -62,3 +62,16 @@ def test_a_worker_whose_arbiter_dies_meanwhile_ends_after_its_request(serve: Ser
     (tmp_path / "go").touch()
     assert client.read_response().body == b"ok"
     wait_for(lambda: not processes.alive(worker), "the worker's end")
+
+
+def test_a_connection_that_becomes_idle_makes_room_for_one_that_waits(serve: Serve, tmp_path: Path) -> None:
+    flags = ("--worker-class", "gthread", "--threads", "3", "--worker-connections", "2")
+    server = serve("app:app", *flags, source=SOURCE)
+    busy = [begin(server, tmp_path / name) for name in "ab"]
+    newcomer = server.connect()
+    newcomer.send(get())
+    assert not newcomer.readable(0.3)
+    for name, client in zip("ab", busy, strict=True):
+        (tmp_path / name).touch()
+        assert client.read_response().body == b"ok"
+    assert newcomer.read_response().body == b"ok"

@@ -290,6 +290,10 @@ impl Reactor {
             _ => self.deadlines.start(key, wait, self.now),
         }
         self.put_back(key, connection);
+        if wait == Wait::Idle {
+            // It can be done without, if somebody else wants to come.
+            self.room_again();
+        }
     }
 
     pub(super) fn register(&mut self, key: usize, connection: &mut Connection) -> io::Result<()> {
