@@ -276,3 +276,13 @@ fn what_the_socket_tells_of_a_request_that_is_served_is_kept_whatever_key_is_rea
     assert!(state.next_known().is_none());
     assert!(told(&state));
 }
+
+#[test]
+fn a_request_that_is_abandoned_is_not_read_on() {
+    let service = Service::new(settings());
+    let mut client = service.client();
+    client.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc").expect("sent");
+    service.until(|reactor, _| (reactor.lock().open_connections() == 1).then_some(()));
+    assert_eq!(service.reactor.lock().abandon().len(), 1);
+    assert_eq!(read_all(&mut client), b"");
+}
