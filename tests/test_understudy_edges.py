@@ -75,3 +75,15 @@ def test_a_connection_that_becomes_idle_makes_room_for_one_that_waits(serve: Ser
         (tmp_path / name).touch()
         assert client.read_response().body == b"ok"
     assert newcomer.read_response().body == b"ok"
+
+
+def test_a_steady_reader_is_not_cut_off_while_the_application_waits_for_it(serve: Serve) -> None:
+    """Its socket is rarely writable: whatever room there is must not be filled by another than who waits for it."""
+    config = "send_timeout = 2\nresponse_memory = 65536\nresponse_file_limit = 8000000\n"
+    server = serve("app:app", source=SOURCE, config=config)
+    with server.connect(receive_buffer=65536) as reader:
+        reader.send(get(target=b"/stream"))
+        reader.read_head()
+        for _ in range(240):
+            reader._exactly(100_000)
+            time.sleep(0.03)
