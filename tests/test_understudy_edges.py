@@ -87,3 +87,10 @@ def test_a_steady_reader_is_not_cut_off_while_the_application_waits_for_it(serve
         for _ in range(240):
             reader._exactly(100_000)
             time.sleep(0.03)
+
+
+def test_what_was_written_goes_out_before_what_the_application_sends_itself(serve: Serve) -> None:
+    server = serve("app:app", source=SOURCE)
+    for _ in range(20):
+        with server.connect() as client:
+            assert client.request(get(target=b"/socket")).body == b"abcde"

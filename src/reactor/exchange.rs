@@ -115,9 +115,12 @@ impl Exchange {
         self.connection.stream.as_fd()
     }
 
-    /// Whoever has a handle on the client's socket goes on with it when this exchange is over.
-    pub fn hand_over(&self) {
+    /// Whoever has a handle on the client's socket goes on with it when this exchange is over. What waits is sent before,
+    /// as far as the kernel takes it.
+    pub fn hand_over(&mut self) {
         self.connection.stream.hand_over();
+        // If the socket has failed, whoever uses it will hear of it too.
+        let _ = self.reclaim().and_then(|()| self.flush());
     }
 
     /// Whether somebody else may go on with the client's socket.
@@ -309,7 +312,7 @@ impl Exchange {
             return Ok(Some(ClientWait::new(&self.connection.stream, Readiness::Write, patience)));
         }
         self.lend();
-        Ok(wait)
+        Ok(None)
     }
 
     /// What of a streamed body can be had without waiting: appends it to `out`.
