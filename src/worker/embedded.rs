@@ -19,7 +19,7 @@ use super::service::{Mood, Service, Timeout};
 use super::setup::Setup;
 use super::watchdog::Host;
 use crate::reactor::{End, Exchange};
-use crate::sys::pipe;
+use crate::sys::{fork, pipe};
 
 mod call;
 mod state;
@@ -73,7 +73,8 @@ impl Embedded {
     /// Does what can be done without waiting, and gives at most `most` new requests; what must call the logger comes as a
     /// call of its own. Calls nothing of the user's but the worker's `alive`, so it may run where nothing can switch.
     pub fn turn(self: &Arc<Self>, py: Python<'_>, most: usize) -> PyResult<Vec<Call>> {
-        if self.lock().closed {
+        // A process that the application has forked shares the descriptor: what it took would be lost to its parent.
+        if self.lock().closed || fork::is_forked_child() {
             return Ok(Vec::new());
         }
         let reactor = &self.service.reactor;
