@@ -404,3 +404,38 @@ def app(environ, start_response):
             assert kept.request(get()).text == server.get().text == "ok"
     go.touch()
     wait_for(Path(f"{go}.done").exists, "the work to be done")
+
+
+# Children of the application
+
+
+@OURS
+def test_a_child_that_goes_round_the_loop_serves_nobody(serve: Serve, tmp_path: Path) -> None:
+    source = """
+        import os, time
+
+        def app(environ, start_response):
+            if environ["PATH_INFO"] == "/fork" and not os.fork():
+                while not os.path.exists(environ["QUERY_STRING"]):
+                    time.sleep(0.01)
+                os._exit(0)
+            start_response("200 OK", [])
+            return [str(os.getpid()).encode()]
+    """
+    server = serve("app:app", "-k", "gevent", source=textwrap.dedent(source))
+    worker = server.worker()
+    clients = [server.connect() for _ in range(5)]
+    for client in clients:
+        assert client.request(get()).text == str(worker)
+    # At once, so that some were given to the loop when the process forks.
+    for client, target in zip(clients, ["/", f"/fork?{tmp_path / 'go'}", "/", "/", "/"], strict=True):
+        client.send(get(target=target.encode()))
+    assert [client.read_response().text for client in clients] == [str(worker)] * 5
+    for _ in range(20):
+        for client in clients:
+            assert client.request(get()).text == str(worker)
+        assert server.get().text == str(worker)
+    for client in clients:
+        client.close()
+    (tmp_path / "go").touch()
+    wait_for(lambda: not processes.children(worker), "the end of the child")

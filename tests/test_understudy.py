@@ -33,12 +33,6 @@ def blocks(name):
     wait(name)
     yield b"third"
 
-def fork():
-    pid = os.fork()
-    if pid:
-        assert os.waitpid(pid, 0)[1] == 0
-    return b"ok"
-
 def app(environ, start_response):
     path, name = environ["PATH_INFO"], environ["QUERY_STRING"]
     body = b"ok"
@@ -47,7 +41,10 @@ def app(environ, start_response):
     elif path == "/fork":
         wait(name)
         for _ in range(10):
-            body = fork()
+            pid = os.fork()
+            if not pid:
+                return []
+            assert os.waitpid(pid, 0)[1] == 0
     elif path == "/compute":
         pathlib.Path(name + ".begun").touch()
         while not os.path.exists(name):

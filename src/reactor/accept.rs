@@ -61,7 +61,8 @@ impl Reactor {
 
     fn adopt(&mut self, stream: Stream, peer: Option<SocketAddr>, listener: usize) -> Option<Exchange> {
         let key = self.slots.insert(Slot::Here(Box::new(Connection::new(stream, peer, listener))));
-        self.read(key)
+        let exchange = self.read(key)?;
+        Some(Exchange { came_at: self.knocked_at, ..exchange })
     }
 
     fn accept_failed(&mut self, index: usize, error: io::Error) {
@@ -114,9 +115,18 @@ impl Reactor {
         Ok(())
     }
 
+    /// Somebody waits outside since then, or may: unless others did before.
+    pub(super) fn knock(&mut self, at: u64) {
+        if self.acceptable == 0 && !self.stood_in {
+            self.knocked_at = at;
+        }
+        self.stood_in = true;
+    }
+
     /// Nobody has a hand free: who wants to connect waits in the kernel.
     pub fn rest(&mut self) {
         if self.accepting == Accepting::Yes {
+            self.knock(self.polled_at);
             self.pause(Accepting::Resting);
         }
     }

@@ -71,6 +71,10 @@ pub struct Reactor {
     pub(super) resume: Vec<usize>,
     /// Listeners on which somebody waits, as bits.
     pub(super) acceptable: u64,
+    /// Since when somebody may have waited there, in nanoseconds.
+    pub(super) knocked_at: u64,
+    /// Nobody would have let them in since then.
+    pub(super) stood_in: bool,
     /// How many connections may still be accepted in this turn.
     pub(super) burst: usize,
     pub(super) accepting: Accepting,
@@ -121,6 +125,8 @@ impl Reactor {
             later: Vec::new(),
             resume: Vec::new(),
             acceptable: 0,
+            knocked_at: 0,
+            stood_in: false,
             burst: 0,
             accepting: Accepting::Stopped,
             woken: 0,
@@ -167,6 +173,12 @@ impl Reactor {
         self.polled_at
     }
 
+    /// Whether the socket of an exchange has told that there is something to read.
+    #[cfg(test)]
+    pub(super) fn is_readable_out(&self, key: usize) -> bool {
+        matches!(self.slots[key], Slot::Out { readable: true, .. })
+    }
+
     /// Open connections, those of exchanges included.
     pub fn open_connections(&self) -> usize {
         self.slots.len()
@@ -189,7 +201,7 @@ impl Reactor {
         self.taken(exchange)
     }
 
-    /// As [`Reactor::next_exchange`], without new connections.
+    /// The next complete request, from connections that are there already.
     pub fn next_known(&mut self) -> Option<Exchange> {
         let exchange = self.read_next();
         self.taken(exchange)

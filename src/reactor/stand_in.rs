@@ -37,7 +37,7 @@ impl StandIn {
     /// Whether nobody would see to what happens now.
     pub fn is_needed(reactor: &SharedReactor) -> bool {
         let state = reactor.lock();
-        state.watch.out() > 0 && !state.watch.is_kept() && !state.watch.hosted
+        state.watch.is_busy() && !state.watch.is_kept()
     }
 
     /// Looks who is at the reactor. If no thread has come by, calls one that is free; if there is none, does without
@@ -57,13 +57,13 @@ impl StandIn {
     fn see(&mut self, reactor: &SharedReactor) -> Sight {
         let mut state = reactor.lock();
         let watch = &mut state.watch;
-        if watch.out() == 0 || watch.hosted {
+        if !watch.is_busy() {
             return Sight::Nothing;
         }
         if watch.is_kept() {
             return Sight::Attended;
         }
-        if std::mem::replace(&mut self.waits, watch.waits) != watch.waits || watch.is_called() {
+        if std::mem::replace(&mut self.waits, watch.waits) != watch.waits || watch.has_called() {
             return Sight::Passed;
         }
         let calls = watch.call();

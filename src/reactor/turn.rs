@@ -15,19 +15,33 @@ impl Reactor {
     /// [`Reactor::next_exchange`], what can be sent from [`Reactor::take_unsent`].
     pub(super) fn take_in(&mut self, events: &Events) {
         self.burst = self.common.settings.accept_burst;
-        self.take_in_for_others(events);
+        self.fetched(events);
+        if !std::mem::take(&mut self.stood_in) {
+            self.knocked_at = self.now;
+        }
+        self.acceptable |= self.dispatch(events);
+        self.go_on();
         self.rested();
     }
 
     /// As [`Reactor::take_in`], by who takes no connections.
     pub(super) fn take_in_for_others(&mut self, events: &Events) {
+        self.fetched(events);
+        let acceptable = self.dispatch(events);
+        if acceptable != 0 {
+            self.knock(self.now);
+            self.acceptable |= acceptable;
+        }
+        self.go_on();
+    }
+
+    fn fetched(&mut self, events: &Events) {
         self.now = clock::monotonic();
         self.polled_at = self.now;
         // With as many events as there was room for others wait in the kernel.
-        if self.dispatch(events) < events.capacity() {
+        if events.iter().count() < events.capacity() {
             self.told_until = self.now;
         }
-        self.go_on();
     }
 
     /// Goes on with what had its turn, while another thread waits for events.
@@ -107,19 +121,18 @@ impl Reactor {
         }
     }
 
-    /// Gives how many there were.
-    fn dispatch(&mut self, events: &Events) -> usize {
-        let mut count = 0;
+    /// Gives the listeners on which somebody waits, as bits.
+    fn dispatch(&mut self, events: &Events) -> u64 {
+        let mut acceptable = 0;
         for event in events {
-            count += 1;
             match event.token().0 {
                 _ if event.token() == WAKE => {}
                 token if token >= WATCHED => self.woken |= 1 << (token - WATCHED),
-                token if token >= LISTENERS => self.acceptable |= 1 << (token - LISTENERS),
+                token if token >= LISTENERS => acceptable |= 1 << (token - LISTENERS),
                 key => self.notify(key, event),
             }
         }
-        count
+        acceptable
     }
 
     fn notify(&mut self, key: usize, event: &mio::event::Event) {

@@ -204,10 +204,10 @@ impl Shared {
     fn park(&self, reactor: Arc<SharedReactor>) -> Slept {
         self.sleep.swap(PARKED, Ordering::SeqCst);
         // What was lent or taken before this is up has woken nobody.
-        let out = reactor.lock().watch.out() > 0;
+        let busy = reactor.lock().watch.is_busy();
         let needed = self.has_loans() || StandIn::is_needed(&reactor);
         drop(reactor);
-        match (needed, out) {
+        match (needed, busy) {
             (true, _) => {}
             (false, true) => thread::park_timeout(Duration::from_nanos(SECOND)),
             (false, false) => {

@@ -78,6 +78,11 @@ impl Watch {
         self.called || self.stopped
     }
 
+    /// Whether one of them has been called and is not awake yet.
+    pub fn has_called(&self) -> bool {
+        self.called
+    }
+
     /// One of them does: it has been called, or waits no longer.
     pub fn unfollow(&mut self) {
         self.followers -= 1;
@@ -102,9 +107,9 @@ impl Watch {
         self.pace = self.pace - self.pace / 8 + took.min(LONGEST) / 8;
     }
 
-    /// Exchanges that threads hold.
-    pub fn out(&self) -> usize {
-        self.out
+    /// Whether threads of ours hold exchanges.
+    pub fn is_busy(&self) -> bool {
+        self.out > 0 && !self.hosted
     }
 
     /// Requests have lately been long, so the next one may well be.

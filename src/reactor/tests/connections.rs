@@ -238,6 +238,25 @@ fn a_leaving_reactor_accepts_nobody_and_ends_with_its_connections() {
 }
 
 #[test]
+fn what_a_socket_tells_while_its_request_is_served_is_remembered() {
+    let service = Service::new(settings());
+    let mut client = service.client();
+    client.write_all(GET).expect("sent");
+    answer(&service.reactor, service.exchange(), End::Keep);
+    client.write_all(GET).expect("sent");
+    let exchange = service.exchange();
+    client.write_all(GET).expect("sent");
+    // Its one event comes now.
+    service.until(|reactor, _| reactor.lock().is_readable_out(exchange.key).then_some(()));
+    answer(&service.reactor, exchange, End::Keep);
+    let exchange = service.exchange();
+    drop(client);
+    service.until(|reactor, _| reactor.lock().is_readable_out(exchange.key).then_some(()));
+    service.reactor.finish(exchange, End::Keep);
+    service.serve_until_left(0);
+}
+
+#[test]
 fn of_more_requests_than_one_wait_tells_of_none_is_late() {
     const MANY: usize = 300;
     let (keepalive, worker_connections) = (2000 * MILLISECOND, MANY);
@@ -268,7 +287,7 @@ fn what_the_socket_tells_of_a_request_that_is_served_is_kept_whatever_key_is_rea
     client.write_all(GET).expect("sent");
     let exchange = service.exchange();
     client.write_all(GET).expect("sent");
-    let told = |state: &Reactor| matches!(state.slots[exchange.key], reactor::Slot::Out { readable: true, .. });
+    let told = |state: &Reactor| state.is_readable_out(exchange.key);
     service.until_state(told);
     let mut state = service.reactor.lock();
     // An earlier connection had the same key, and was closed before its turn came.
