@@ -78,7 +78,7 @@ def test_a_connection_that_becomes_idle_makes_room_for_one_that_waits(serve: Ser
 
 
 def test_a_steady_reader_is_not_cut_off_while_the_application_waits_for_it(serve: Serve) -> None:
-    """Its socket is rarely writable: whatever room there is must not be filled by another than who waits for it."""
+    """Its socket is rarely writable: nobody else may fill the room that is waited for."""
     config = "send_timeout = 2\nresponse_memory = 65536\nresponse_file_limit = 8000000\n"
     server = serve("app:app", source=SOURCE, config=config)
     with server.connect(receive_buffer=65536) as reader:
