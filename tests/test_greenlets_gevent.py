@@ -387,6 +387,33 @@ def test_memory_of_greenlets_comes_back(serve: Serve) -> None:
     assert after < before + 3_000_000
 
 
+@OURS
+def test_a_process_that_a_request_forks_leaves_the_server_to_its_parent(serve: Serve, tmp_path: Path) -> None:
+    source = """
+import multiprocessing, pathlib, time
+
+def work(name):
+    # Its hub runs meanwhile.
+    while not pathlib.Path(name).exists():
+        time.sleep(0.01)
+    pathlib.Path(name + ".done").touch()
+
+def app(environ, start_response):
+    if name := environ["QUERY_STRING"]:
+        multiprocessing.get_context("fork").Process(target=work, args=(name,)).start()
+    start_response("200 OK", [("Content-Length", "2")])
+    return [b"ok"]
+"""
+    server = serve("app:app", "-k", "gevent", source=source)
+    go = tmp_path / "go"
+    with server.connect() as kept:
+        kept.request(get(target=f"/?{go}".encode()))
+        for _ in range(30):
+            assert kept.request(get()).text == server.get().text == "ok"
+    go.touch()
+    wait_for(Path(f"{go}.done").exists, "the work to be done")
+
+
 # Children of the application
 
 

@@ -307,6 +307,8 @@ impl Embedded {
         };
         let mut state = self.lock();
         if state.is_urgent(connections) {
+            // Even if it rings already: that may be for a turn which was told that no hand is free.
+            state.alarm.rang();
             state.alarm.set(0)?;
         }
         drop(state);

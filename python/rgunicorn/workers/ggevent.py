@@ -160,6 +160,10 @@ class _HubLoop:
 
     def turn(self) -> None:
         """Starts what requests there are. Called by the hub, so it must not wait for anything."""
+        if os.getpid() != self.worker.pid:
+            # A process that the application has forked: its hub goes on, the server is its parent's business.
+            self.watcher.stop()
+            return
         native, spare = self.native, self.spare
         try:
             for call in native.turn(max(0, self.worker.worker_connections - native.running)):
