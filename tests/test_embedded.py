@@ -241,6 +241,30 @@ def test_what_is_raised_in_a_wait_reaches_the_application(start: Serve, tmp_path
     assert server.get().text == "ok"
 
 
+def test_a_call_is_run_once_or_lost(start: Serve) -> None:
+    server = start("Careless")
+    with server.connect() as lost:
+        lost.send(get())
+        assert lost.read_to_end() == b""
+    assert server.get().text == "ok"
+    server.wait_for_log("it said: this call has been run already")
+    server.stop()
+    assert "Traceback" not in server.log()
+
+
+def test_requests_outlive_the_end_of_the_server(start: Serve, tmp_path: Path) -> None:
+    server = start("Limited", "--graceful-timeout", "4")
+    running = [begin(server, tmp_path / "go") for _ in range(2)]
+    server.kill(signal.SIGTERM)
+    # The host has closed the server by then; what it has begun goes on.
+    server.wait_for_log("The server is closed.")
+    (tmp_path / "go").touch()
+    server.wait_for_exit(0)
+    assert "Traceback" not in server.log()
+    for client in running:
+        client.close()
+
+
 # Its end
 
 
@@ -313,9 +337,10 @@ def test_the_end_of_the_arbiter_is_the_end(start: Serve) -> None:
 # What the arbiter hears
 
 
-def test_a_loop_that_goes_round_is_not_late(start: Serve) -> None:
-    server = start("Greenlets", "--timeout", "2")
-    assert server.get("/sleep?4").text == "ok"
+@pytest.mark.parametrize("timeout", [1, 2])
+def test_a_loop_that_goes_round_is_not_late(timeout: int, start: Serve) -> None:
+    server = start("Greenlets", "--timeout", str(timeout))
+    assert server.get(f"/sleep?{2 * timeout}").text == "ok"
     assert "WORKER TIMEOUT" not in server.log()
 
 

@@ -276,6 +276,22 @@ def test_term_lets_requests_finish(kind: str, serve: Serve, tmp_path: Path) -> N
     server.wait_for_exit(0)
 
 
+@pytest.mark.ours("there is no answer")
+def test_an_application_that_exits_ends_no_other_request(kind: str, serve: Serve, tmp_path: Path) -> None:
+    """Not even when the worker is leaving, when a signal's handler could have raised it."""
+    server = serve("green:app", "-k", kind)
+    gate = tmp_path / "gate"
+    with asked(server, f"/until?{gate}") as (other,), server.connect() as connection:
+        wait_for(gate.with_suffix(".begun").exists, "the request")
+        worker = server.worker()
+        assert connection.request(get()).text == "hello"
+        os.kill(worker, signal.SIGTERM)
+        assert connection.request(get(target=b"/raises?SystemExit")).status == 500
+        gate.touch()
+        assert other.read_response().text == "done"
+    wait_for(lambda: not alive(worker), "its end")
+
+
 def test_what_does_not_finish_is_killed_and_cleans_up(kind: str, serve: Serve, tmp_path: Path) -> None:
     server = serve("green:app", "-k", kind, "--graceful-timeout", "2")
     gate = tmp_path / "gate"

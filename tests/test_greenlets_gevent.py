@@ -351,6 +351,14 @@ def test_it_leaves_when_its_arbiter_is_gone(serve: Serve, tmp_path: Path) -> Non
     server.wait_for_exit(-signal.SIGKILL)
 
 
+@OURS
+def test_a_limit_for_requests_that_it_does_not_heed_is_told(serve: Serve, tmp_path: Path) -> None:
+    env = write(tmp_path, OWN_HANDLER)
+    server = serve("green:app", "-k", "mine.Mine", "--request-timeout", "5", env=env)
+    server.wait_for_log(r"\[WARNING\] .*request_timeout")
+    assert "request_timeout" not in serve("green:app", "-k", "gevent_pywsgi", "--request-timeout", "5").log()
+
+
 def test_importing_the_module_patches_nothing() -> None:
     program = "import rgunicorn.workers.ggevent, socket; print(socket.socket.__module__)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -377,3 +385,65 @@ def test_memory_of_greenlets_comes_back(serve: Serve) -> None:
     for _ in range(5):
         after = burst()
     assert after < before + 3_000_000
+
+
+@OURS
+def test_a_process_that_a_request_forks_leaves_the_server_to_its_parent(serve: Serve, tmp_path: Path) -> None:
+    source = """
+import multiprocessing, pathlib, time
+
+def work(name):
+    # Its hub runs meanwhile.
+    while not pathlib.Path(name).exists():
+        time.sleep(0.01)
+    pathlib.Path(name + ".done").touch()
+
+def app(environ, start_response):
+    if name := environ["QUERY_STRING"]:
+        multiprocessing.get_context("fork").Process(target=work, args=(name,)).start()
+    start_response("200 OK", [("Content-Length", "2")])
+    return [b"ok"]
+"""
+    server = serve("app:app", "-k", "gevent", source=source)
+    go = tmp_path / "go"
+    with server.connect() as kept:
+        kept.request(get(target=f"/?{go}".encode()))
+        for _ in range(30):
+            assert kept.request(get()).text == server.get().text == "ok"
+    go.touch()
+    wait_for(Path(f"{go}.done").exists, "the work to be done")
+
+
+# Children of the application
+
+
+@OURS
+def test_a_child_that_goes_round_the_loop_serves_nobody(serve: Serve, tmp_path: Path) -> None:
+    source = """
+        import os, time
+
+        def app(environ, start_response):
+            if environ["PATH_INFO"] == "/fork" and not os.fork():
+                while not os.path.exists(environ["QUERY_STRING"]):
+                    time.sleep(0.01)
+                os._exit(0)
+            start_response("200 OK", [])
+            return [str(os.getpid()).encode()]
+    """
+    server = serve("app:app", "-k", "gevent", source=textwrap.dedent(source))
+    worker = server.worker()
+    clients = [server.connect() for _ in range(5)]
+    for client in clients:
+        assert client.request(get()).text == str(worker)
+    # At once, so that some were given to the loop when the process forks.
+    for client, target in zip(clients, ["/", f"/fork?{tmp_path / 'go'}", "/", "/", "/"], strict=True):
+        client.send(get(target=target.encode()))
+    assert [client.read_response().text for client in clients] == [str(worker)] * 5
+    for _ in range(20):
+        for client in clients:
+            assert client.request(get()).text == str(worker)
+        assert server.get().text == str(worker)
+    for client in clients:
+        client.close()
+    (tmp_path / "go").touch()
+    wait_for(lambda: not processes.children(worker), "the end of the child")

@@ -207,6 +207,14 @@ def test_an_application_that_fails_is_a_500_and_in_the_log(mode: str, run: Run) 
     assert server.get("/hello").status == 200
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_a_request_that_hangs_is_ended(mode: str, run: Run, tmp_path: Path) -> None:
+    server = run(mode, request_timeout=1)
+    with begin(server, tmp_path / "never") as connection:
+        assert connection.read_response().status == 504
+    assert server.get("/hello").status == 200
+
+
 # Signals and ends
 
 

@@ -144,6 +144,12 @@ def test_a_bad_setting_is_an_error(given: dict[str, Any], kind: type[Exception],
         rgunicorn.Server(app, LOCAL, **given)
 
 
+def test_a_bad_variable_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "nowhere")
+    with pytest.raises(ValueError, match="forwarded_allow_ips from the environment variable"):
+        rgunicorn.Server(app, LOCAL)
+
+
 def test_an_application_that_is_none_is_an_error() -> None:
     with pytest.raises(TypeError, match="app is to be a WSGI application, not 'module:app'"):
         rgunicorn.Server("module:app", LOCAL)  # type: ignore[arg-type]

@@ -257,6 +257,12 @@ def test_without_a_limit_there_is_nothing(serve: Serve, kind: str) -> None:
     assert found.count("watchdog") == 2
 
 
+def test_a_class_with_a_loop_of_its_own_has_no_limit(serve: Serve) -> None:
+    flags = ["--worker-class", "select_worker.SelectWorker", "--request-timeout", "1"]
+    server = serve("app:app", *flags, source=SOURCE)
+    server.wait_for_log(r"\[WARNING\] request_timeout has no effect with the worker class select_worker")
+
+
 # What has begun
 
 

@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from conftest import Serve
-from support.classes import CLASSES, Kind, differs
+from support.classes import Kind, differs
 from support.server import EXAMPLES, Server
 
 pytestmark = differs("gevent's own server: compared by its answers alone", "gunicorn-gevent_pywsgi")
@@ -78,10 +78,3 @@ def test_django_sends_a_file(django: Server) -> None:
 
 def test_django_answers_what_is_not_there(django: Server) -> None:
     assert django.get("/nowhere").status == 404
-
-
-@pytest.mark.ours("it is rgunicorn's list")
-def test_the_table_has_every_class() -> None:
-    from rgunicorn.workers import SUPPORTED_WORKERS
-
-    assert set(SUPPORTED_WORKERS) - {"gevent_wsgi"} <= set(CLASSES)

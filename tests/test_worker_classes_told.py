@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Serve
+from rgunicorn.workers import SUPPORTED_WORKERS
 from support.class_rows import view
 from support.classes import CLASSES, Kind, differs
 from support.command import Project
@@ -105,6 +106,11 @@ def test_each_request_has_its_line(kind: Kind, serve: Serve, tmp_path: Path) -> 
 # The command
 
 
+@pytest.mark.ours("it is rgunicorn's list")
+def test_the_table_has_every_class() -> None:
+    assert set(SUPPORTED_WORKERS) == {*CLASSES, "gevent_wsgi"}
+
+
 @pytest.mark.parametrize("kind_of_address", ["tcp", "unix"])
 def test_the_class_is_named_at_the_start(kind_of_address: str, kind: Kind, serve: Serve) -> None:
     server = kind.serve(serve, kind=kind_of_address)
@@ -114,8 +120,6 @@ def test_the_class_is_named_at_the_start(kind_of_address: str, kind: Kind, serve
 
 @pytest.mark.ours("rgunicorn alone is asked")
 def test_threads_choose_the_threaded_class(serve: Serve) -> None:
-    if (missing := Kind("rgunicorn", "gthread").missing) is not None:
-        pytest.skip(missing)
     server = serve("views:app", "--threads", "2")
     server.wait_for_log(r"\[INFO\] Using worker: gthread$")
 

@@ -135,6 +135,10 @@ class Arbiter(Orders, Reports):
             self.log.info("Listening at: %s (%s)", self._listening_at(), self.pid)
             self.log.info("Using worker: %s", self.cfg.worker_class_str)
             self._notify("READY=1\nSTATUS=rgunicorn arbiter booted")
+            if self.cfg.request_timeout and not getattr(self.worker_class, "limits_requests", False):
+                self.log.warning(
+                    "request_timeout has no effect with the worker class %s", self.cfg.worker_class_str
+                )
             if hasattr(self.worker_class, "check_config"):
                 self.worker_class.check_config(self.cfg, self.log)
             self.cfg.when_ready(self)

@@ -84,6 +84,7 @@ pub(super) fn setup(worker: &Bound<'_, PyAny>, multithread: bool) -> PyResult<Se
         sendfile: setting(&cfg, "sendfile")?,
         // sys.maxsize is how a worker says "never".
         max_requests: Some(max_requests).filter(|&limit| limit < i64::MAX as u64),
+        timeout: seconds(&cfg, "timeout")?,
         request_timeout: seconds(&cfg, "request_timeout")?,
         graceful_timeout: seconds(&cfg, "graceful_timeout")?,
         access_log_format: access_log_format(&log, &cfg)?,

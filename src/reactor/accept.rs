@@ -138,7 +138,7 @@ impl Reactor {
         }
     }
 
-    /// A connection has gone: another may come.
+    /// A connection has gone, or would if another came.
     pub(super) fn room_again(&mut self) {
         if self.accepting == Accepting::Full {
             self.try_again();

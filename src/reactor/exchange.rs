@@ -115,9 +115,12 @@ impl Exchange {
         self.connection.stream.as_fd()
     }
 
-    /// Whoever has a handle on the client's socket goes on with it when this exchange is over.
-    pub fn hand_over(&self) {
+    /// Whoever has a handle on the client's socket goes on with it when this exchange is over. What waits is sent before,
+    /// as far as the kernel takes it.
+    pub fn hand_over(&mut self) {
         self.connection.stream.hand_over();
+        // If the socket has failed, whoever uses it will hear of it too.
+        let _ = self.reclaim().and_then(|()| self.flush());
     }
 
     /// Whether somebody else may go on with the client's socket.
@@ -297,17 +300,19 @@ impl Exchange {
     }
 
     /// Sends what the kernel takes now. `None`: enough of it is gone, the application may go on. Else that must be waited
-    /// for, and this be called again. The understudy sends what it can meanwhile. Errors: those of the socket.
+    /// for, and this be called again. The understudy sends nothing meanwhile: it would fill whatever room a slow reader
+    /// makes before the kernel calls the socket writable, and the wait would seem too long. Errors: those of the socket.
     pub fn make_room(&mut self) -> io::Result<Option<ClientWait>> {
         self.reclaim()?;
         if self.is_outbound_full() {
             self.flush()?;
         }
-        let patience = self.common.settings.send_timeout;
-        let wait = || ClientWait::new(&self.connection.stream, Readiness::Write, patience);
-        let wait = self.is_outbound_full().then(wait);
+        if self.is_outbound_full() {
+            let patience = self.common.settings.send_timeout;
+            return Ok(Some(ClientWait::new(&self.connection.stream, Readiness::Write, patience)));
+        }
         self.lend();
-        Ok(wait)
+        Ok(None)
     }
 
     /// What of a streamed body can be had without waiting: appends it to `out`.

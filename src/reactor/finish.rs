@@ -69,12 +69,16 @@ impl Reactor {
         let mut notices: Vec<_> = ahead
             .map(|exchange| Notice::Abandoned { peer: exchange.peer(), request: exchange.request })
             .collect();
-        for (_, slot) in &mut self.slots {
+        let mut ended = Vec::new();
+        for (key, slot) in &mut self.slots {
             let Slot::Here(connection) = slot else { continue };
             if let Some(request) = unfinished(connection) {
                 notices.push(Notice::Abandoned { peer: connection.peer, request });
+                ended.push(key);
             }
         }
+        // A thread that is still in the application keeps the understudy reading.
+        ended.into_iter().for_each(|key| self.remove(key));
         notices
     }
 

@@ -90,6 +90,8 @@ pub struct Reactor {
     pub(super) spent: Vec<Payload>,
     /// When the events of the last turn were fetched.
     pub(super) polled_at: u64,
+    /// Whatever had come by then has been told of by events.
+    pub(super) told_until: u64,
     /// The time, read after whatever may take long: a wait, or a request that was served.
     pub(super) now: u64,
 }
@@ -134,6 +136,7 @@ impl Reactor {
             ahead: 0,
             spent: Vec::new(),
             polled_at: clock::monotonic(),
+            told_until: 0,
             now: clock::monotonic(),
         };
         reactor.accept_again()?;
@@ -198,7 +201,7 @@ impl Reactor {
         self.taken(exchange)
     }
 
-    /// As [`crate::reactor::SharedReactor::next_exchange`], without new connections.
+    /// The next complete request, from connections that are there already.
     pub fn next_known(&mut self) -> Option<Exchange> {
         let exchange = self.read_next();
         self.taken(exchange)
@@ -242,7 +245,8 @@ impl Reactor {
     }
 
     pub(super) fn read(&mut self, key: usize) -> Option<Exchange> {
-        let slot = self.slots.get_mut(key)?;
+        // The key may be that of an earlier connection, and what the socket of one that is out has told must stay.
+        let slot = self.slots.get_mut(key).filter(|slot| matches!(slot, Slot::Here(_)))?;
         let Slot::Here(mut connection) = std::mem::replace(slot, Slot::OUT) else { return None };
         connection.queued = false;
         match connection.advance(&mut self.pool, &self.common.settings) {
@@ -298,6 +302,10 @@ impl Reactor {
             _ => self.deadlines.start(key, wait, self.now),
         }
         self.put_back(key, connection);
+        if wait == Wait::Idle {
+            // It can be done without, if somebody else wants to come.
+            self.room_again();
+        }
     }
 
     pub(super) fn register(&mut self, key: usize, connection: &mut Connection) -> io::Result<()> {

@@ -53,9 +53,9 @@ impl Reactor {
         self.flush(key);
     }
 
-    /// Ends the waits that were due when the last events were fetched: whatever had come by then has been read.
+    /// Ends the waits that were due by the time of which all has been told and read.
     pub(super) fn expire(&mut self) {
-        while let Some((key, wait)) = self.deadlines.pop_due(self.polled_at) {
+        while let Some((key, wait)) = self.deadlines.pop_due(self.told_until) {
             let Some(Slot::Here(connection)) = self.slots.get_mut(key) else { continue };
             let peer = connection.peer;
             match wait {

@@ -15,8 +15,7 @@ impl Reactor {
     /// [`Reactor::next_exchange`], what can be sent from [`Reactor::take_unsent`].
     pub(super) fn take_in(&mut self, events: &Events) {
         self.burst = self.common.settings.accept_burst;
-        self.now = clock::monotonic();
-        self.polled_at = self.now;
+        self.fetched(events);
         if !std::mem::take(&mut self.stood_in) {
             self.knocked_at = self.now;
         }
@@ -27,14 +26,22 @@ impl Reactor {
 
     /// As [`Reactor::take_in`], by who takes no connections.
     pub(super) fn take_in_for_others(&mut self, events: &Events) {
-        self.now = clock::monotonic();
-        self.polled_at = self.now;
+        self.fetched(events);
         let acceptable = self.dispatch(events);
         if acceptable != 0 {
             self.knock(self.now);
             self.acceptable |= acceptable;
         }
         self.go_on();
+    }
+
+    fn fetched(&mut self, events: &Events) {
+        self.now = clock::monotonic();
+        self.polled_at = self.now;
+        // With as many events as there was room for others wait in the kernel.
+        if events.iter().count() < events.capacity() {
+            self.told_until = self.now;
+        }
     }
 
     /// Goes on with what had its turn, while another thread waits for events.
@@ -72,13 +79,10 @@ impl Reactor {
 
     /// When there is something to do of which no socket tells, in nanoseconds of the monotonic clock; 0 = now.
     pub fn next_due(&self) -> Option<u64> {
-        if self.has_work() || !self.ready.is_empty() {
+        // The understudy may have heard of the caller's descriptors, and it was told only once.
+        if self.has_work() || !self.ready.is_empty() || self.woken != 0 {
             return Some(0);
         }
-        self.next_deadline()
-    }
-
-    fn next_deadline(&self) -> Option<u64> {
         let resume = match self.accepting {
             Accepting::Exhausted(until) => Some(until),
             _ => None,
@@ -104,7 +108,8 @@ impl Reactor {
         }
         self.rest();
         let now = clock::monotonic();
-        let due = self.next_deadline().map(|due| Duration::from_nanos(due.saturating_sub(now)));
+        // Not when there may be descriptors again: it would look for ever.
+        let due = self.deadlines.next_due().map(|due| Duration::from_nanos(due.saturating_sub(now)));
         due.into_iter().chain([most]).min()
     }
 

@@ -46,7 +46,9 @@ impl Watch {
     /// it should come back; `None` = it may wait for ever.
     pub fn begin(&mut self, now: u64, due: Option<u64>) -> Option<u64> {
         let glance = (self.out > 0).then(|| now.saturating_add(GLANCE));
-        let until = due.into_iter().chain(glance).min();
+        // The call that ends the crew may have come since it looked, and been heard by the understudy.
+        let stop = self.stopped.then_some(0);
+        let until = due.into_iter().chain(glance).chain(stop).min();
         self.until = Some(until.unwrap_or(u64::MAX));
         until
     }

@@ -88,7 +88,10 @@ does not know `auto`.",
         source: Some(Source::Platform("CC_GUNICORN_WORKER_CLASS", Form::Text)),
         description: "How a worker runs the application: a name, or `module.Class` of a worker class of one's own.
 
-This version has `sync`: one request at a time in each worker, whatever the number of open connections.",
+A worker of each class holds any number of open connections. `sync` serves one request at a time, `gthread` as many as it has
+`threads`. `gevent` and `eventlet` serve any number, each in a greenlet: the library of that name must be installed, and
+replaces what blocks in the standard library by what lets other greenlets run. `gevent_pywsgi` and `gevent_wsgi` mean
+`gevent`. `tornado` runs applications of tornado's in tornado's own loop and HTTP server, and WSGI applications there, too.",
         mistaken: &["worker_int_class", "worker_type", "workers_class"],
         ..PLAIN
     },

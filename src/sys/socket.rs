@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{SockaddrLike, SockaddrStorage, getsockname};
 
 use super::retry;
 
@@ -109,6 +110,12 @@ pub fn send_file(
     let mut buffer = vec![0; count.min(64 * 1024)];
     let read = nix::sys::uio::pread(file, &mut buffer, offset as libc::off_t)?;
     if read == 0 { Ok(0) } else { send(socket, &buffer[..read]) }
+}
+
+/// The address family (`AF_INET` and the like).
+pub fn family(socket: BorrowedFd<'_>) -> io::Result<i32> {
+    let name: SockaddrStorage = getsockname(socket.as_raw_fd())?;
+    Ok(name.family().map_or(libc::AF_UNSPEC, |family| family as i32))
 }
 
 /// Calls on this description of the socket, whoever makes them, do not wait.

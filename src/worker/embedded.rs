@@ -19,7 +19,7 @@ use super::service::{Mood, Service, Timeout};
 use super::setup::Setup;
 use super::watchdog::Host;
 use crate::reactor::{End, Exchange};
-use crate::sys::pipe;
+use crate::sys::{fork, pipe};
 
 mod call;
 mod state;
@@ -42,13 +42,12 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// A server for the listeners of `setup`. Errors: those of opening its descriptors, or there is no such thing as its
-    /// alarm clock on this system.
-    /// `hub`: see [`crate::wsgi::Waiting::Hub`]; `host`: what interrupts greenlets, where requests run in some.
+    /// A server for the listeners of `setup`. `hub`: see [`crate::wsgi::Waiting::Hub`]; `host`: what interrupts greenlets,
+    /// where requests run in some. Errors: those of opening its descriptors, or this system has no such alarm clock.
     pub fn new(py: Python<'_>, setup: Setup, hub: Option<Py<PyAny>>, host: Option<Host>) -> PyResult<Self> {
         let service = Arc::new(Service::new(py, setup, Timeout::Process)?);
         service.reactor.be_hosted();
-        let state = State::new()?;
+        let state = State::new(service.setup.timeout)?;
         {
             let mut reactor = service.reactor.lock();
             reactor.watch(service.setup.wakeup.as_fd(), SIGNAL)?;
@@ -72,7 +71,8 @@ impl Embedded {
     /// Does what can be done without waiting, and gives at most `most` new requests; what must call the logger comes as a
     /// call of its own. Calls nothing of the user's but the worker's `alive`, so it may run where nothing can switch.
     pub fn turn(self: &Arc<Self>, py: Python<'_>, most: usize) -> PyResult<Vec<Call>> {
-        if self.lock().closed {
+        // A process that the application has forked may go round in a copy of the host's loop: requests are its parent's.
+        if fork::is_forked_child() || self.lock().closed {
             return Ok(Vec::new());
         }
         let reactor = &self.service.reactor;
@@ -307,6 +307,8 @@ impl Embedded {
         };
         let mut state = self.lock();
         if state.is_urgent(connections) {
+            // Even if it rings already: that may be for a turn which was told that no hand is free.
+            state.alarm.rang();
             state.alarm.set(0)?;
         }
         drop(state);
@@ -316,7 +318,10 @@ impl Embedded {
     /// Sees to it that the descriptor becomes readable when there is something to do of which no socket tells.
     fn set_alarm(&self) -> PyResult<()> {
         let due = self.service.reactor.lock().next_due();
-        Ok(self.lock().set_alarm(due, self.service.is_serving())?)
+        let mut state = self.lock();
+        // They may be about to begin.
+        let serving = state.given > 0;
+        Ok(state.set_alarm(due, serving)?)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

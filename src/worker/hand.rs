@@ -8,7 +8,7 @@ use super::watch::Watch;
 use crate::scoreboard::Lane;
 use crate::wsgi::Bridge;
 
-/// One request at a time goes through it. See [`super::Service::hand`].
+/// One request at a time goes through it. See [`super::service::Service::hand`].
 pub struct Hand {
     pub(super) bridge: Bridge,
     /// Where the request stands on the scoreboard; `None`: so many run at once that there is no place for it.

@@ -80,6 +80,15 @@ pub struct Told {
     response: Option<Py<PyAny>>,
 }
 
+/// Who never closes it leaves nobody behind.
+impl Drop for Service {
+    fn drop(&mut self) {
+        if let Some(watchdog) = &self.watchdog {
+            watchdog.dismiss();
+        }
+    }
+}
+
 impl Service {
     /// Opens the reactor on the listeners of `setup`, which it takes out, and watches what the worker must hear of.
     pub fn new(py: Python<'_>, mut setup: Setup, timeout: Timeout) -> PyResult<Self> {

@@ -46,6 +46,8 @@ pub struct Setup {
     pub sendfile: bool,
     /// After so many requests the worker asks for its replacement; `None` = never.
     pub max_requests: Option<u64>,
+    /// `timeout` in nanoseconds; 0 = no limit.
+    pub timeout: u64,
     /// `request_timeout` in nanoseconds; 0 = no limit.
     pub request_timeout: u64,
     /// `graceful_timeout` in nanoseconds.

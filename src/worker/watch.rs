@@ -26,7 +26,7 @@ pub struct Watch {
     /// Until when the request may take.
     pub due: Arc<Due>,
     /// Its place on the scoreboard.
-    pub lane: Option<Lane>,
+    lane: Option<Lane>,
     stage: Mutex<Stage>,
 }
 
@@ -169,6 +169,16 @@ impl Watch {
             current.raised = Raised::Pending;
         }
         Ok(())
+    }
+
+    /// The request has its line in the access log. If it has ended meanwhile its place may be another's.
+    pub fn logged(&self, run: &Arc<Run>) {
+        let stage = self.stage();
+        if let (Stage::Overdue(overdue), Some(lane)) = (&*stage, &self.lane)
+            && Arc::ptr_eq(&overdue.run, run)
+        {
+            lane.logged();
+        }
     }
 
     /// Whether the exception of an overdue request is to be raised here and now: in this thread and greenlet.

@@ -5,7 +5,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -125,9 +125,9 @@ impl Watchdog {
         let (reports, told) = channel();
         let (ends, ended) = channel();
         *self.ended() = Some(ended);
-        let (watchdog, seen) = (Arc::clone(self), Arc::clone(service));
+        let (watchdog, seen) = (Arc::clone(self), Arc::downgrade(service));
         spawn("watchdog", move || watchdog.keep_watch(&seen, &reports))?;
-        let (watchdog, seen) = (Arc::clone(self), Arc::clone(service));
+        let (watchdog, seen) = (Arc::clone(self), Arc::downgrade(service));
         spawn("watchdog clerk", move || {
             Python::attach(|py| watchdog.keep_books(py, &seen, told));
             drop((seen, ends));
@@ -137,8 +137,7 @@ impl Watchdog {
     /// Ends the threads. If one waits for somebody (a log that is stuck) it is left behind.
     pub fn stop(&self, py: Python<'_>) -> PyResult<()> {
         const PATIENCE: Duration = Duration::from_secs(1);
-        self.stopping.store(true, Ordering::Relaxed);
-        self.alarm.ring();
+        self.dismiss();
         let ended = self.ended().take();
         if let Some(ended) = ended {
             let _ = py.detach(move || ended.recv_timeout(PATIENCE));
@@ -149,12 +148,19 @@ impl Watchdog {
         Ok(())
     }
 
-    fn keep_watch(&self, service: &Service, reports: &Sender<Report>) {
+    /// Lets the threads end, without waiting for that.
+    pub fn dismiss(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        self.alarm.ring();
+    }
+
+    fn keep_watch(&self, service: &Weak<Service>, reports: &Sender<Report>) {
         loop {
             self.alarm.sleep(|| self.earliest());
             if self.stopping.load(Ordering::Relaxed) {
                 return;
             }
+            let Some(service) = service.upgrade() else { return };
             if self.again.swap(false, Ordering::Relaxed) {
                 self.interrupt_again();
             }
@@ -177,7 +183,7 @@ impl Watchdog {
     }
 
     /// Until the watchdog ends.
-    fn keep_books(&self, py: Python<'_>, service: &Service, reports: Receiver<Report>) {
+    fn keep_books(&self, py: Python<'_>, service: &Weak<Service>, reports: Receiver<Report>) {
         let reports = Mutex::new(reports);
         loop {
             let patience = self.patience();
@@ -185,10 +191,12 @@ impl Watchdog {
                 (reports, Some(patience)) => reports.recv_timeout(patience),
                 (reports, None) => reports.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
-            match py.detach(next) {
-                Ok(report) => self.pass_on(py, service, report),
-                Err(RecvTimeoutError::Timeout) => self.tell_tidings(py, service),
-                Err(RecvTimeoutError::Disconnected) => return self.tell_tidings(py, service),
+            let found = py.detach(next);
+            let Some(service) = service.upgrade() else { return };
+            match found {
+                Ok(report) => self.pass_on(py, &service, report),
+                Err(RecvTimeoutError::Timeout) => self.tell_tidings(py, &service),
+                Err(RecvTimeoutError::Disconnected) => return self.tell_tidings(py, &service),
             }
         }
     }

@@ -54,11 +54,11 @@ impl Alarm {
         let mut rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
         while !*rung {
             let now = clock::monotonic();
-            // While requests come, nobody need ring for a new one: it ends after this.
+            // While requests come, nobody need ring for a new one: it is due after this.
             let next = if self.begun.swap(false, Ordering::Relaxed) { now + self.limit } else { NEVER };
             let next = next.min(earliest());
-            // A deadline that was set before this was seen by nobody is looked for once more; after it, it rings.
             self.next.store(next, Ordering::SeqCst);
+            // Whoever has set a deadline since the last look, and not yet seen this, has not rung.
             let next = next.min(earliest());
             let left = Duration::from_nanos(next.saturating_sub(now));
             if left.is_zero() {
@@ -188,6 +188,9 @@ impl Deadline {
     /// Seconds that are left.
     #[getter]
     fn remaining(&self) -> f64 {
+        if self.due.over.load(Ordering::Relaxed) {
+            return 0.0;
+        }
         (self.at() - clock::monotonic() as f64 / 1e9).max(0.0)
     }
 

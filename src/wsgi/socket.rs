@@ -1,7 +1,7 @@
 //! `environ["gunicorn.socket"]`: the client's socket as Python's `socket`, made when it is touched. Whoever does
 //! more than ask who is there may take the connection over, so it then ends with the request for the server.
 
-use std::os::fd::IntoRawFd;
+use std::os::fd::{AsFd, IntoRawFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::responder::Responder;
+use crate::sys::socket::family;
 
 /// Stands for a socket until somebody asks something of it.
 #[pyclass(frozen, module = "rgunicorn._native")]
@@ -35,8 +36,11 @@ impl ClientSocket {
         if let Some(socket) = self.socket.get() {
             return Ok(socket.bind(py).clone());
         }
+        let socket = self.responder.get().socket()?;
         let arguments = PyDict::new(py);
-        arguments.set_item("fileno", self.responder.get().socket()?.into_raw_fd())?;
+        // Python finds it out by itself; eventlet's socket, which takes the place of Python's, does not.
+        arguments.set_item("family", family(socket.as_fd())?)?;
+        arguments.set_item("fileno", socket.into_raw_fd())?;
         let socket = py.import("socket")?.getattr("socket")?.call((), Some(&arguments))?;
         Ok(self.socket.get_or_init(|| socket.unbind()).bind(py).clone())
     }

@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 
-from rgunicorn.workers import SUPPORTED_WORKERS
-
 from .processes import wait_for
 from .server import COMMAND, IS_GUNICORN, Server
 
@@ -71,8 +69,6 @@ class Kind:
     def missing(self) -> str | None:
         """Why it cannot be tried here; None if it can."""
         package = CLASSES[self.worker][0]
-        if self.is_ours and self.worker not in SUPPORTED_WORKERS:
-            return f"{self.worker}: to come"
         if package and importlib.util.find_spec(package) is None:
             return f"{package} is not installed"
         return None

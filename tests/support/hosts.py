@@ -36,8 +36,9 @@ class Bare(ReactorWorker):
         while not self.server.is_done:
             for key, _ in self.selector.select(self.patience()):
                 key.data()
-        self.finish()
         self.server.close()
+        self.log.info("The server is closed.")
+        self.finish()
 
     def turn(self) -> None:
         """The server has something to do."""
@@ -77,6 +78,23 @@ class OneByOne(Bare):
         return (1,)
 
 
+class Careless(Bare):
+    """Loses the first call that is a request, and runs all others twice."""
+
+    KIND = "careless"
+    _has_lost = False
+
+    def start(self, call: _native.Call) -> None:
+        if self.server.running and not self._has_lost:
+            self._has_lost = True
+            return
+        call.run()
+        try:
+            call.run()
+        except RuntimeError as error:
+            self.log.info("it said: %s", error)
+
+
 class Limited(Bare):
     """Has each call run by a thread, `HANDS` at a time."""
 
@@ -108,7 +126,7 @@ class Limited(Bare):
 
 
 class Greenlets(Bare):
-    """Has each call run in a greenlet. Who waits, the application by `sleep` or the server, does so in the loop."""
+    """Has each call run in a greenlet. What waits, the server or `sleep`, waits in the loop."""
 
     KIND = "greenlets"
     #: The one of this process, for applications.

@@ -18,12 +18,12 @@ import importlib, logging, os, rgunicorn, signal, threading
 app = importlib.import_module(os.environ["APP"]).app
 logging.basicConfig(level=logging.INFO)
 server = rgunicorn.Server(app, os.environ["BIND"], **eval(os.environ["SETTINGS"]))
-end = threading.Event()
-for number in (signal.SIGINT, signal.SIGTERM):
-    signal.signal(number, lambda number, frame: end.set())
+# No thread is to be interrupted: the main one takes them when it waits for them.
+signals = {signal.SIGINT, signal.SIGTERM}
+signal.pthread_sigmask(signal.SIG_BLOCK, signals)
 thread = threading.Thread(target=server.serve_forever)
 thread.start()
-end.wait()
+signal.sigwait(signals)
 server.close()
 thread.join()
 print("returned", flush=True)

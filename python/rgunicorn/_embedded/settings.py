@@ -30,7 +30,16 @@ def configuration(given: Mapping[str, Any]) -> Config:
 
     TypeError: there is no setting of that name, or it is about processes. ValueError: a value is bad.
     """
-    cfg = Config(prog="rgunicorn")
+    try:
+        cfg = Config(prog="rgunicorn")
+        _apply(cfg, given)
+        cfg.validate()
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+    return cfg
+
+
+def _apply(cfg: Config, given: Mapping[str, Any]) -> None:
     for name, value in given.items():
         if name not in cfg.settings:
             meant = setting_meant(name)
@@ -44,11 +53,6 @@ def configuration(given: Mapping[str, Any]) -> Config:
             raise ValueError(cfg.settings[name].blame(error, "the program")) from None
     if cfg.threads < 1:
         raise ValueError(f"threads is to be 1 or more, not {cfg.threads}")
-    try:
-        cfg.validate()
-    except ConfigError as error:
-        raise ValueError(str(error)) from None
-    return cfg
 
 
 def applies(cfg: Config, name: str) -> bool:

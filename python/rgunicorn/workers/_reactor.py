@@ -30,6 +30,8 @@ class ReactorWorker(Worker):
     #: The steps of Gunicorn's loop, of which the native one calls none.
     STEPS: ClassVar[tuple[str, ...]] = ()
 
+    limits_requests = True
+
     _alive = True
     _nr = 0
     _is_native = False

@@ -43,6 +43,9 @@ class Worker:
         signal.SIGCHLD,
     ]
 
+    #: Whether the class heeds `request_timeout`.
+    limits_requests: ClassVar[bool] = False
+
     #: Set by the arbiter before the fork: where the worker tells what it is doing.
     slot: _native.Slot | None = None
     #: Set by the arbiter before the fork: a descriptor that ends when the arbiter does.

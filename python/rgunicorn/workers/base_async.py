@@ -45,6 +45,8 @@ class AsyncWorker(ReactorWorker):
     KIND = "asynchronous"
     STEPS = ("timeout_ctx", "handle", "handle_request", "handle_error")
 
+    limits_requests = False
+
     #: A signal handler has raised SystemExit, or is about to: the process ends at once.
     leaves_at_once = False
 

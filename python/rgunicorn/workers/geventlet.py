@@ -27,6 +27,7 @@ class EventletWorker(AsyncWorker):
     """Requests run in green threads. `patch()` is called before the application is imported."""
 
     KIND = "eventlet"
+    limits_requests = True
 
     def patch(self) -> None:
         """Makes the standard library cooperative."""

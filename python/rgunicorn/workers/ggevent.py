@@ -41,10 +41,20 @@ class GeventWorker(AsyncWorker):
     """Requests run in greenlets. `patch()` is called before the application is imported."""
 
     KIND = "gevent"
+    limits_requests = True
 
     #: The server and the handler of a subclass that brings its own: then they serve, and not the native loop.
     server_class: ClassVar[Any] = None
     wsgi_handler: ClassVar[Any] = None
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        cls.limits_requests = cls.is_native()
+
+    @classmethod
+    def is_native(cls) -> bool:
+        """Whether the native loop serves, and not a server of gevent's."""
+        return cls.server_class in (None, PyWSGIServer) and cls.wsgi_handler in (None, PyWSGIHandler)
 
     def patch(self) -> None:
         """Makes the standard library cooperative."""
@@ -70,7 +80,7 @@ class GeventWorker(AsyncWorker):
 
     def run(self) -> None:
         """Serves until `alive` is false."""
-        if self.server_class in (None, PyWSGIServer) and self.wsgi_handler in (None, PyWSGIHandler):
+        if self.is_native():
             self.enter_native_loop()
             _HubLoop(self).run()
         else:
@@ -150,6 +160,10 @@ class _HubLoop:
 
     def turn(self) -> None:
         """Starts what requests there are. Called by the hub, so it must not wait for anything."""
+        if os.getpid() != self.worker.pid:
+            # A process that the application has forked: its hub goes on, the server is its parent's business.
+            self.watcher.stop()
+            return
         native, spare = self.native, self.spare
         try:
             for call in native.turn(max(0, self.worker.worker_connections - native.running)):

@@ -255,3 +255,53 @@ fn what_a_socket_tells_while_its_request_is_served_is_remembered() {
     service.reactor.finish(exchange, End::Keep);
     service.serve_until_left(0);
 }
+
+#[test]
+fn of_more_requests_than_one_wait_tells_of_none_is_late() {
+    const MANY: usize = 300;
+    let (keepalive, worker_connections) = (2000 * MILLISECOND, MANY);
+    let service = Service::new(ReactorSettings { keepalive, worker_connections, ..settings() });
+    let kept = |_| {
+        let mut client = service.client();
+        client.write_all(GET).expect("sent");
+        answer(&service.reactor, service.exchange(), End::Keep);
+        read(&mut client, OK.len());
+        client
+    };
+    let mut clients: Vec<_> = (0..MANY).map(kept).collect();
+    clients.iter_mut().for_each(|client| client.write_all(GET).expect("sent"));
+    std::thread::sleep(Duration::from_nanos(keepalive));
+    for _ in 0..MANY {
+        answer(&service.reactor, service.exchange(), End::Close);
+    }
+    clients.iter_mut().for_each(|client| assert_eq!(read_all(client), OK));
+}
+
+#[test]
+fn what_the_socket_tells_of_a_request_that_is_served_is_kept_whatever_key_is_read() {
+    let service = Service::new(settings());
+    let mut client = service.client();
+    client.write_all(GET).expect("sent");
+    answer(&service.reactor, service.exchange(), End::Keep);
+    read(&mut client, OK.len());
+    client.write_all(GET).expect("sent");
+    let exchange = service.exchange();
+    client.write_all(GET).expect("sent");
+    let told = |state: &Reactor| state.is_readable_out(exchange.key);
+    service.until_state(told);
+    let mut state = service.reactor.lock();
+    // An earlier connection had the same key, and was closed before its turn came.
+    state.readable.push_back(exchange.key);
+    assert!(state.next_known().is_none());
+    assert!(told(&state));
+}
+
+#[test]
+fn a_request_that_is_abandoned_is_not_read_on() {
+    let service = Service::new(settings());
+    let mut client = service.client();
+    client.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc").expect("sent");
+    service.until(|reactor, _| (reactor.lock().open_connections() == 1).then_some(()));
+    assert_eq!(service.reactor.lock().abandon().len(), 1);
+    assert_eq!(read_all(&mut client), b"");
+}

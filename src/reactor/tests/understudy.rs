@@ -1,8 +1,10 @@
 //! Every thread is inside the application: what happens meanwhile.
 
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
+use crate::reactor::accept::Accepting;
 
 const LONG: usize = 3_000_000;
 
@@ -217,4 +219,35 @@ fn the_thread_ends_with_the_reactor() {
         assert!(started.elapsed() < Duration::from_secs(10), "somebody keeps it");
         std::thread::sleep(Duration::from_millis(1));
     }
+}
+
+#[test]
+fn it_does_not_look_all_the_time_for_descriptors_that_it_would_not_take() {
+    let (service, _exchange, _client) = busy(settings());
+    let mut state = service.reactor.lock();
+    state.accepting = Accepting::Exhausted(state.now);
+    let most = Duration::from_secs(1);
+    assert_eq!(state.begin_stand_in(most), Some(most));
+}
+
+#[test]
+fn what_it_hears_from_the_callers_descriptors_keeps_no_thread_waiting() {
+    let (service, exchange, _client) = busy(settings());
+    let (watched, other) = UnixStream::pair().expect("two ends");
+    service.reactor.lock().watch(watched.as_fd(), 3).expect("watched");
+    drop(other);
+    service.until_state(|state| state.woken != 0);
+    service.reactor.finish(exchange, End::Cut);
+    let began = Instant::now();
+    service.reactor.poll(Some(Duration::from_secs(10))).expect("the loop turns");
+    assert!(began.elapsed() < Duration::from_secs(5));
+    assert_eq!(service.reactor.lock().take_woken(), 1 << 3);
+}
+
+#[test]
+fn what_it_hears_of_the_end_keeps_no_thread_waiting() {
+    let service = Service::new(settings());
+    let mut state = service.reactor.lock();
+    state.watch.stopped = true;
+    assert_eq!(state.begin_wait(None), Some(Duration::ZERO));
 }

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 
 use super::Embedded;
 use crate::reactor::Exchange;
+use crate::sys::fork;
 
 /// Something to be run once. Dropped before that it closes its connection.
 pub struct Call {
@@ -34,6 +35,8 @@ impl Call {
     pub fn run(&self, py: Python<'_>) -> PyResult<()> {
         let job = self.job.lock().unwrap_or_else(PoisonError::into_inner).take();
         match job {
+            // One that was given before the application forked: its parent runs it.
+            Some(_) if fork::is_forked_child() => Ok(()),
             Some(Job::Request(exchange)) => self.embedded.serve(py, exchange),
             Some(Job::Chores) => self.embedded.do_chores(py),
             None => Err(PyRuntimeError::new_err("this call has been run already")),

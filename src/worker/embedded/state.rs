@@ -11,12 +11,14 @@ use crate::sys::clock;
 use crate::worker::hand::Hand;
 use crate::worker::leave::Leave;
 
-/// How often the arbiter hears that the host's loop goes round while requests run, in nanoseconds: within the shortest
-/// `timeout`, which is a second.
-const BEAT: u64 = 500_000_000;
+/// How often the arbiter hears that the host's loop goes round while requests run, in nanoseconds, unless `timeout` is
+/// shorter than two of these. Gunicorn's greenlet does it as often.
+const BEAT: u64 = 1_000_000_000;
 
 pub(super) struct State {
     pub alarm: Alarm,
+    /// How often the loop must go round while requests run, in nanoseconds.
+    beat: u64,
     pub leave: Leave,
     /// Those that serve nothing now.
     pub hands: Vec<Hand>,
@@ -50,10 +52,12 @@ pub(super) struct News {
 }
 
 impl State {
-    /// Errors: those of the alarm clock.
-    pub fn new() -> io::Result<Self> {
+    /// `timeout`: after how many nanoseconds without a beat the arbiter loses patience; 0 = never. Errors: those of the
+    /// alarm clock.
+    pub fn new(timeout: u64) -> io::Result<Self> {
         Ok(Self {
             alarm: Alarm::new()?,
+            beat: if timeout == 0 { BEAT } else { BEAT.min(timeout / 2) },
             leave: Leave::default(),
             hands: Vec::new(),
             made: 0,
@@ -75,9 +79,11 @@ impl State {
     /// Sets the alarm for `due`, and for what else there is. `serving`: requests run.
     pub fn set_alarm(&mut self, due: Option<u64>, serving: bool) -> io::Result<()> {
         let now = clock::monotonic();
-        let beat = serving.then(|| now + BEAT);
+        let beat = serving.then(|| now + self.beat);
         let end = self.leave.until().filter(|&end| end > now);
-        let due = due.into_iter().chain(beat).chain(end).chain(self.news.lines_again);
+        // Whoever is to offer them has a call for it already.
+        let again = self.news.lines_again.filter(|_| !self.news.given);
+        let due = due.into_iter().chain(beat).chain(end).chain(again);
         due.min().map_or(Ok(()), |due| self.alarm.set(due))
     }
 }

@@ -135,10 +135,10 @@ impl Service {
             told: &told,
         };
         let mut pen = access.pen();
-        let lane = report.watch.lane.as_ref();
-        let desk = Desk { objects: objects.as_ref(), responder, pen: pen.as_mut(), lane };
-        if let Err(error) = self.write_line(py, desk, &story) {
-            self.journal.logger_failed(py, error);
+        let desk = Desk { objects: objects.as_ref(), responder, pen: pen.as_mut(), lane: None };
+        match self.write_line(py, desk, &story) {
+            Ok(_) => report.watch.logged(run),
+            Err(error) => self.journal.logger_failed(py, error),
         }
         let _ = self.write_logs(py);
     }
