@@ -33,6 +33,7 @@ def app(environ, start_response):
     if path == "/sleep":
         wait(float(query))
     elif path == "/block":
+        pathlib.Path(os.environ["SIGNS"], "blocked").touch()
         time.sleep(float(query))
     elif path == "/until":
         pathlib.Path(query + ".begun-" + environ["REMOTE_PORT"]).touch()
@@ -278,27 +279,17 @@ def test_leaves_at_once_if_nobody_is_there(kind: str, start: Serve) -> None:
 @pytest.mark.parametrize("kind", HOSTS)
 def test_leaves_with_its_clients(kind: str, start: Serve, tmp_path: Path) -> None:
     server = start(kind)
-    with server.connect() as kept:
-        if kind in ("Bare", "OneByOne"):
-            kept.send(get(target=b"/sleep?0.5"))
-            wait_for(lambda: not stat_is_idle(server), "the application")
-            server.kill(signal.SIGTERM)
-        else:
-            running = begin(server, tmp_path / "go")
-            assert kept.request(get()).text == "ok"
-            server.kill(signal.SIGTERM)
-            server.wait_for_log("Handling signal: term")
-            (tmp_path / "go").touch()
-            assert running.read_response().header("Connection") == "close"
-            running.close()
-            kept.send(get())
-        assert kept.read_response().header("Connection") == "close"
+    kept = server.connect()
+    assert kept.request(get()).text == "ok"
+    running = begin(server, tmp_path / "go")
+    server.kill(signal.SIGTERM)
+    server.wait_for_log("Handling signal: term")
+    kept.send(get())
+    (tmp_path / "go").touch()
+    for client in (running, kept):
+        assert client.read_response().header("Connection") == "close"
+        client.close()
     server.wait_for_exit(0)
-
-
-def stat_is_idle(server: Server) -> bool:
-    """Whether the worker waits for events."""
-    return "epoll" in Path(f"/proc/{server.worker()}/wchan").read_text()
 
 
 @pytest.mark.parametrize("kind", HOSTS)
@@ -313,11 +304,11 @@ def test_does_not_wait_for_ever(kind: str, start: Serve) -> None:
 
 
 @pytest.mark.parametrize("kind", ["Bare", "Greenlets"])
-def test_leaves_in_the_middle_if_told_so(kind: str, start: Serve) -> None:
+def test_leaves_in_the_middle_if_told_so(kind: str, start: Serve, tmp_path: Path) -> None:
     server = start(kind)
     with server.connect() as client:
         client.send(get(target=b"/block?20"))
-        wait_for(lambda: not stat_is_idle(server), "the application")
+        wait_for((tmp_path / "blocked").exists, "the application")
         began = time.monotonic()
         server.kill(signal.SIGQUIT)
         assert client.read_response().status == 500
