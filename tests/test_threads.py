@@ -275,6 +275,29 @@ def test_an_own_pool_of_threads_is_used(serve: Serve, tmp_path: Path) -> None:
     assert {answer.text.split()[0][:4] for answer in together(server, *["/thread"] * 4)} == {"mine"}
 
 
+@pytest.mark.ours("its clients are reset for ever")
+def test_a_worker_whose_threads_cannot_be_prepared_is_replaced(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "pools.py").write_text(
+        "import pathlib\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from gunicorn.workers.gthread import ThreadWorker\n"
+        "def prepare():\n"
+        "    if not pathlib.Path('database').exists():\n"
+        "        raise RuntimeError('no database')\n"
+        "class Pooled(ThreadWorker):\n"
+        "    def get_thread_pool(self):\n"
+        "        return ThreadPoolExecutor(self.cfg.threads, initializer=prepare)\n"
+    )
+    env = {"PYTHONPATH": str(tmp_path)}
+    server = threaded(serve, "-k", "pools.Pooled", threads=2, env=env, launch=True)
+    server.wait_for_log("A thread of the worker has ended, so the worker leaves")
+    server.wait_for_log("RuntimeError: no database")
+    (server.directory / "database").touch()
+    server.wait_until_bound()
+    assert server.get().text == "ok"
+    (server.directory / "database").unlink()
+
+
 @pytest.mark.ours("the tests are about the native loop")
 @pytest.mark.parametrize("name", ThreadWorker.STEPS)
 def test_a_step_that_would_never_be_called_is_refused(name: str, serve: Serve, tmp_path: Path) -> None:

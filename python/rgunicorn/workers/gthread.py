@@ -84,14 +84,35 @@ class ThreadWorker(ReactorWorker):
         if type(self).get_thread_pool is not ThreadWorker.get_thread_pool:
             pool = self.tpool = self.get_thread_pool()
             done = [pool.submit(driver.serve, index) for index in range(self.cfg.threads)]
+            for future in done:
+                future.add_done_callback(self._on_end)
             return lambda seconds: not futures.wait(done, timeout=seconds).not_done
         threads = [
-            threading.Thread(target=driver.serve, args=(index,), name=f"rgunicorn-{index}", daemon=True)
+            threading.Thread(target=self._serve, args=(driver, index), name=f"rgunicorn-{index}", daemon=True)
             for index in range(self.cfg.threads)
         ]
         for thread in threads:
             thread.start()
         return lambda seconds: _join(threads, seconds)
+
+    def _serve(self, driver: _native.Threads, index: int) -> None:
+        """The life of one thread."""
+        try:
+            driver.serve(index)
+        except BaseException as error:
+            self._lose(error)
+
+    def _on_end(self, future: futures.Future[None]) -> None:
+        error = future.exception()
+        if error is not None:
+            self._lose(error)
+
+    def _lose(self, error: BaseException) -> None:
+        """A thread has failed, or could not be prepared: another worker takes the place of this one."""
+        if self.alive:
+            self.log.error("A thread of the worker has ended, so the worker leaves", exc_info=error)
+            self.alive = False
+            self.poke()
 
 
 ThreadWorker.RUNS = ThreadWorker
