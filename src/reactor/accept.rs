@@ -80,9 +80,11 @@ impl Reactor {
     }
 
     /// The connection that can best be done without: one that has been idle for the longest time, else one that has
-    /// never sent a byte.
+    /// never sent a byte. Not one of which bytes have come that nobody has read yet.
     fn oldest_quiet(&self) -> Option<usize> {
-        self.deadlines.oldest(Wait::Idle).or_else(|| self.deadlines.oldest(Wait::First))
+        let quiet = |key: &usize| matches!(&self.slots[*key], Slot::Here(connection) if !connection.queued);
+        let oldest = |wait| self.deadlines.oldest(wait).filter(quiet);
+        oldest(Wait::Idle).or_else(|| oldest(Wait::First))
     }
 
     /// Closes that connection; `false` if there is none.

@@ -7,7 +7,7 @@
 //! It looks every few milliseconds while requests are served and is parked otherwise, so that an idle worker makes no
 //! system call and a short request pays for looking at a flag.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::{self, Thread};
 use std::time::Duration;
@@ -44,6 +44,8 @@ struct Shared {
     loans: Mutex<Vec<Weak<Loan>>>,
     reactor: OnceLock<Weak<SharedReactor>>,
     tick: Mutex<Option<Tick>>,
+    /// How often something was lent.
+    lends: AtomicU32,
     /// One of the constants below.
     sleep: AtomicU8,
 }
@@ -88,6 +90,7 @@ impl Understudy {
 
     /// Something has been lent.
     pub fn lent(&self) {
+        self.shared.lends.fetch_add(1, Ordering::SeqCst);
         self.rouse(DOZING);
     }
 
@@ -157,6 +160,7 @@ impl Shared {
         let mut ticked = clock::monotonic();
         while let Some(reactor) = self.reactor() {
             self.sleep.store(AWAKE, Ordering::SeqCst);
+            let lends = self.lends.load(Ordering::SeqCst);
             let sent = self.send();
             let sight = stand_in.look(&reactor);
             let now = clock::monotonic();
@@ -180,6 +184,8 @@ impl Shared {
                 // While blocks flow none of them wakes it.
                 let sleep = if pause == TICK { AWAKE } else { DOZING };
                 self.sleep.store(sleep, Ordering::SeqCst);
+                // What was lent before this is up has woken nobody.
+                let pause = if self.lends.load(Ordering::SeqCst) == lends { pause } else { TICK };
                 thread::park_timeout(pause);
             } else {
                 vain = 0;
