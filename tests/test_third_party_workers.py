@@ -219,7 +219,7 @@ def test_a_worker_class_can_be_named(worker: str | None, config: str, serve: Ser
 
 
 @pytest.mark.ours("Gunicorn shows a traceback")
-@pytest.mark.parametrize("name", ["gunicorn.workers.gthread.ThreadWorker", "egg:another#select", "no.such"])
+@pytest.mark.parametrize("name", ["gunicorn.workers.gasgi.ASGIWorker", "egg:another#select", "no.such"])
 def test_a_worker_class_that_is_not_there_is_one_line(name: str, serve: Serve) -> None:
     server = serve("worker_facts:app", "-k", name, launch=True)
     server.wait_for_exit(1)

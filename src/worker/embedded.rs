@@ -259,14 +259,14 @@ impl Embedded {
 
     /// Whether the host's loop has nothing more to do for this server.
     pub fn is_done(&self) -> bool {
-        let leave = {
+        let (leave, serving) = {
             let state = self.lock();
             if state.closed || state.orphaned {
                 return true;
             }
-            state.leave
+            (state.leave, state.given > 0)
         };
-        leave.is_over(&self.service)
+        leave.is_over(&self.service, serving)
     }
 
     /// Open connections.

@@ -43,10 +43,12 @@ impl Leave {
         self.since.is_some()
     }
 
-    /// Nobody is left to be served, or the time is up.
-    pub fn is_over(&self, service: &Service) -> bool {
+    /// Nobody is left to be served, or the time is up. `serving`: requests run, perhaps some without a client, because
+    /// they have had their time.
+    pub fn is_over(&self, service: &Service, serving: bool) -> bool {
         let Some(since) = self.since else { return false };
-        service.reactor.lock().open_connections() == 0 || clock::monotonic() - since >= self.patience
+        let done = !serving && service.reactor.lock().open_connections() == 0;
+        done || clock::monotonic() - since >= self.patience
     }
 
     /// How long a leaving worker may still wait.

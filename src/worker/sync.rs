@@ -45,7 +45,7 @@ impl Driver {
     fn run(&mut self, py: Python<'_>, hand: &mut Hand) -> PyResult<()> {
         // A signal may have come before anything watched for it.
         self.look_at_signals(py)?;
-        while !self.leave.is_over(&self.service) {
+        while !self.leave.is_over(&self.service, false) {
             let woken = self.rest(py)?;
             if woken.by(LIFELINE) {
                 self.service.say_orphaned(py);

@@ -93,7 +93,7 @@ impl Threads {
             if leave.has_begun() && !began {
                 service.reactor.wake();
             }
-            if leave.is_over(service) {
+            if leave.is_over(service, false) {
                 return Ok(leave.left().unwrap_or_default());
             }
             let notify = setup.notify_every.map(Duration::from_nanos);

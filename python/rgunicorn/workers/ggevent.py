@@ -154,7 +154,10 @@ class _HubLoop:
             if self.native.running:
                 self.worker.log.warning("Worker graceful timeout (pid:%s)", self.worker.pid)
         finally:
-            gevent.killall(list(self.greenlets), timeout=_LAST_WORDS)
+            running = list(self.greenlets)
+            gevent.killall(running, block=False)
+            # One that does not end is left behind.
+            gevent.joinall(running, timeout=_LAST_WORDS)
             self.watcher.close()
             self.native.close()
 

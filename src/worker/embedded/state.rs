@@ -73,7 +73,7 @@ impl State {
     /// Whether the descriptor must show that something can be done at once: nothing is left to be done, or requests
     /// wait for a hand that is free now.
     pub fn is_urgent(&self, connections: usize) -> bool {
-        !self.ready.is_empty() || (self.leave.has_begun() && connections == 0)
+        !self.ready.is_empty() || (self.leave.has_begun() && connections == 0 && self.given == 0)
     }
 
     /// Sets the alarm for `due`, and for what else there is. `serving`: requests run.
