@@ -226,7 +226,7 @@ def test_a_line_that_was_cut_by_a_full_disk_stays_alone(serve: Serve, log: Path)
     server.get("/four")
     wait_for(lambda: log.read_text().endswith("/four end\n"), "the line of the last request")
     whole = log.read_text().splitlines()[1:]
-    # A line is written when the worker has nothing else to do: those of before perhaps when the limit is gone.
+    # A line is written when the worker has nothing to do: those of before perhaps when the limit is gone.
     assert whole[:2] == ["/one end", "/tw"]
     assert all(line.endswith(" end") for line in whole[2:])
 
