@@ -337,6 +337,18 @@ def test_an_idle_connection_is_kept_for_as_long_as_the_setting_says(serve: Serve
         assert 0.9 < time.monotonic() - began < 5
 
 
+@pytest.mark.ours("tornado's hour")
+def test_half_a_head_is_waited_for_as_long(serve: Serve) -> None:
+    server = tornado(serve, "--keep-alive", "1")
+    with server.connect() as connection:
+        began = time.monotonic()
+        connection.send(b"GET / HTTP/1.1\r\nHost:")
+        connection.assert_closed()
+        assert 0.9 < time.monotonic() - began < 5
+    assert server.get().text == "old"
+    assert "ERROR" not in server.log()
+
+
 @pytest.mark.ours("there is no such setting")
 def test_a_body_above_the_limit_is_refused(serve: Serve) -> None:
     server = tornado(serve, "--limit-request-body", "10")
