@@ -216,6 +216,55 @@ def test_a_wsgi_application_that_fails_is_a_500(path: str, serve: Serve) -> None
     assert server.worker() == pid
 
 
+TURNS = """
+import contextvars, pathlib, time
+seen = contextvars.ContextVar("seen", default="nothing")
+def pieces(path):
+    path.with_suffix(".begun").touch()
+    while not path.exists():
+        time.sleep(0.02)
+        yield b"."
+    yield b"done"
+def app(environ, start_response):
+    start_response("200 OK", [])
+    path = pathlib.Path(environ["QUERY_STRING"].removeprefix("path="))
+    if environ["PATH_INFO"] == "/until":
+        return pieces(path)
+    if environ["PATH_INFO"] == "/block":
+        path.with_suffix(".begun").touch()
+        time.sleep(60)
+    before = seen.get()
+    seen.set("something")
+    return [before.encode()]
+"""
+
+
+def test_a_wsgi_application_that_answers_in_pieces_lets_others_in(serve: Serve, tmp_path: Path) -> None:
+    server = tornado(serve, "--timeout", "1", source=TURNS)
+    path = tmp_path / "go"
+    with begin(server, path) as connection:
+        deadline = time.monotonic() + 2
+        while time.monotonic() < deadline:
+            assert server.get().text == "nothing"
+        path.touch()
+        assert re.fullmatch(r"\.+done", connection.read_response().text)
+    assert "WORKER TIMEOUT" not in server.log()
+
+
+def test_what_a_request_sets_in_its_context_is_not_the_next_ones(serve: Serve) -> None:
+    with tornado(serve, source=TURNS).connect() as connection:
+        assert [connection.request(get()).text for _ in range(3)] == ["nothing"] * 3
+
+
+def test_quit_interrupts_a_wsgi_application(serve: Serve, tmp_path: Path) -> None:
+    server = tornado(serve, source=TURNS)
+    with begin(server, tmp_path / "never", "block"):
+        began = time.monotonic()
+        server.stop(signal.SIGQUIT)
+        assert time.monotonic() - began < 4
+    assert not re.search("Error handling request|Uncaught exception", server.log())
+
+
 def test_without_tornado_one_line_says_so(serve: Serve, tmp_path: Path) -> None:
     (tmp_path / "tornado.py").write_text("raise ImportError('No module named tornado')")
     settings = {"env": {"PYTHONPATH": str(tmp_path)}, "launch": True}
@@ -286,6 +335,18 @@ def test_an_idle_connection_is_kept_for_as_long_as_the_setting_says(serve: Serve
         began = time.monotonic()
         connection.assert_closed()
         assert 0.9 < time.monotonic() - began < 5
+
+
+@pytest.mark.ours("tornado's hour")
+def test_half_a_head_is_waited_for_as_long(serve: Serve) -> None:
+    server = tornado(serve, "--keep-alive", "1")
+    with server.connect() as connection:
+        began = time.monotonic()
+        connection.send(b"GET / HTTP/1.1\r\nHost:")
+        connection.assert_closed()
+        assert 0.9 < time.monotonic() - began < 5
+    assert server.get().text == "old"
+    assert "ERROR" not in server.log()
 
 
 @pytest.mark.ours("there is no such setting")

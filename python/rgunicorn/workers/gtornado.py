@@ -12,7 +12,6 @@ import inspect
 import os
 import time
 from collections.abc import Awaitable
-from dataclasses import dataclass, field
 from typing import Any, cast
 
 from rgunicorn import _native
@@ -48,6 +47,8 @@ HEARTBEAT = 1000
 LINGER = 2.0
 #: Seconds between two looks at what still runs, while the worker leaves.
 LOOK = 0.02
+#: Seconds between two looks at connections that have waited for too long, at the least.
+EXPIRE = 0.1
 #: Seconds that cancelled tasks may take for their `finally`.
 LAST_STEPS = 0.3
 #: The code of a websocket that ends because its server does (RFC 6455, section 7.4.1).
@@ -77,9 +78,10 @@ class TornadoWorker(Worker):
 
         def clear(self: RequestHandler) -> None:
             _STOCK_CLEAR(self)
+            headers = self._headers
             # An application that has set one of its own, or none, has its reasons.
-            if self._headers.get("Server") == _STOCK_SERVER:
-                self.set_header("Server", shown)
+            if "Server" in headers and headers["Server"] == _STOCK_SERVER:
+                headers["Server"] = shown
 
         RequestHandler.clear = clear  # type: ignore[method-assign]
 
@@ -99,6 +101,7 @@ class TornadoWorker(Worker):
             self.ioloop.add_handler(self.lifeline, self._on_orphaned, IOLoop.READ)
         self.ioloop.add_callback(self.heartbeat)
         PeriodicCallback(self.heartbeat, HEARTBEAT).start()
+        self.server.expire()
         self.ioloop.start()
         self._cancel_tasks()
 
@@ -175,7 +178,7 @@ class TornadoWorker(Worker):
             if isinstance(handler, WebSocketHandler):
                 # The client answers, or tornado closes the connection some seconds later.
                 handler.close(GOING_AWAY, "the server is leaving")
-        return bool(self.server.connections or handlers)
+        return bool(self.server.exchanges or handlers)
 
     def _tasks(self) -> set[asyncio.Task[Any]]:
         return asyncio.all_tasks(cast(BaseAsyncIOLoop, self.ioloop).asyncio_loop)
@@ -190,18 +193,6 @@ class TornadoWorker(Worker):
             loop.run_until_complete(asyncio.wait(tasks, timeout=LAST_STEPS))
 
 
-@dataclass
-class _Connection:
-    """An open connection, and the request that it has: None while it waits for one."""
-
-    http: HTTP1Connection
-    request: RequestStartLine | None = None
-    #: Where the arbiter sees that request.
-    lane: _native.Lane | None = None
-    #: When it began to wait, in seconds of `time.monotonic()`.
-    since: float = field(default_factory=time.monotonic)
-
-
 class Server(HTTPServer):
     """tornado's server, and what is going on in it."""
 
@@ -210,35 +201,43 @@ class Server(HTTPServer):
     def initialize(self, *args: Any, **kwargs: Any) -> None:
         """As tornado's."""
         super().initialize(*args, **kwargs)
-        #: By tornado's object for each.
-        self.connections: dict[object, _Connection] = {}
+        # tornado's way is a timer, a future and their callbacks for each request: `expire` looks after all.
+        self._idle = float(self.conn_params.header_timeout or 0)
+        self.conn_params.header_timeout = None
+        #: By tornado's object for each connection, which has always one: with a request, or in wait of one.
+        self.exchanges: dict[object, _Exchange] = {}
         #: Those that no request has now, and how many were opened.
         self._lanes: list[_native.Lane] = []
         self._opened = 0
 
     def start_request(self, server_conn: object, request_conn: Any) -> HTTPMessageDelegate:
         """The connection waits for its first or next request."""
-        self._end(self.connections.get(server_conn))
-        connection = self.connections[server_conn] = _Connection(request_conn)
-        return _Watch(super().start_request(server_conn, request_conn), connection, self)
+        exchanges = self.exchanges
+        if server_conn in exchanges:
+            self._end(exchanges[server_conn])
+        inner = super().start_request(server_conn, request_conn)
+        exchanges[server_conn] = exchange = _Exchange(self, request_conn, inner)
+        return exchange
 
     def on_close(self, server_conn: object) -> None:
         """The connection is closed, or it is a websocket from now on."""
-        self._end(self.connections.pop(server_conn, None))
+        if server_conn in self.exchanges:
+            self._end(self.exchanges.pop(server_conn))
         super().on_close(server_conn)
 
-    def begin(self, connection: _Connection, line: RequestStartLine) -> None:
+    def begin(self, exchange: _Exchange, line: RequestStartLine) -> None:
         """The head of a request has come."""
-        connection.request = line
-        connection.lane = lane = self._lanes.pop() if self._lanes else self._open_lane()
+        exchange.request = line
+        exchange.lane = lane = self._lanes.pop() if self._lanes else self._open_lane()
         if lane is not None:
             lane.begin(line.method.encode("latin-1"), line.path.encode("latin-1"))
         self.worker.handle_request()
 
-    def _end(self, connection: _Connection | None) -> None:
-        if connection is not None and connection.lane is not None:
-            connection.lane.end()
-            self._lanes.append(connection.lane)
+    def _end(self, exchange: _Exchange) -> None:
+        lane = exchange.lane
+        if lane is not None:
+            lane.end()
+            self._lanes.append(lane)
 
     def _open_lane(self) -> _native.Lane | None:
         slot, self._opened = self.worker.slot, self._opened + 1
@@ -247,30 +246,45 @@ class Server(HTTPServer):
     def wind_up(self) -> None:
         """From now on each response is the last on its connection, and says so."""
         self.conn_params.no_keep_alive = True
-        for connection in self.connections.values():
-            if connection.request is not None:
-                connection.http._disconnect_on_finish = True
+        for exchange in self.exchanges.values():
+            if exchange.request is not None:
+                exchange.http._disconnect_on_finish = True
+
+    def expire(self) -> None:
+        """Closes connections that have waited for too long, now and whenever the next of them is due."""
+        self.close_idle(self._idle)
+        now = time.monotonic()
+        waiting = [exchange.since for exchange in self.exchanges.values() if exchange.request is None]
+        due = min(waiting, default=now) + self._idle
+        IOLoop.current().call_later(max(EXPIRE, due - now), self.expire)
 
     def close_idle(self, linger: float) -> None:
         """Closes connections that have had no request for so many seconds."""
         latest = time.monotonic() - linger
-        for server_conn, connection in list(self.connections.items()):
-            if connection.request is None and connection.since <= latest:
+        for server_conn, exchange in list(self.exchanges.items()):
+            if exchange.request is None and exchange.since <= latest:
                 cast(HTTP1ServerConnection, server_conn).stream.close()
 
     def running(self) -> list[str]:
         """The requests on the connections, for logs."""
-        lines = [connection.request for connection in self.connections.values()]
+        lines = [exchange.request for exchange in self.exchanges.values()]
         return [ascii(f"{line.method} {line.path}") for line in lines if line is not None]
 
 
-class _Watch(HTTPMessageDelegate):
-    """Between a connection and the application: says when a request is there."""
+class _Exchange(HTTPMessageDelegate):
+    """A connection's wait for a request, and that request: says to the server when it is there."""
 
-    def __init__(self, inner: HTTPMessageDelegate, connection: _Connection, server: Server) -> None:
-        self.inner = inner
-        self.connection = connection
+    #: None while the connection waits.
+    request: RequestStartLine | None = None
+    #: Where the arbiter sees that request.
+    lane: _native.Lane | None = None
+
+    def __init__(self, server: Server, http: HTTP1Connection, inner: HTTPMessageDelegate) -> None:
         self.server = server
+        self.http = http
+        self.inner = inner
+        #: When it began to wait, in seconds of `time.monotonic()`.
+        self.since = time.monotonic()
         # Without a call in between.
         self.data_received = inner.data_received  # type: ignore[method-assign]
         self.finish = inner.finish  # type: ignore[method-assign]
@@ -279,7 +293,7 @@ class _Watch(HTTPMessageDelegate):
     def headers_received(
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
     ) -> Awaitable[None] | None:
-        self.server.begin(self.connection, cast(RequestStartLine, start_line))
+        self.server.begin(self, cast(RequestStartLine, start_line))
         return self.inner.headers_received(start_line, headers)
 
 
