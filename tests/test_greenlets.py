@@ -306,6 +306,20 @@ def test_what_does_not_finish_is_killed_and_cleans_up(kind: str, serve: Serve, t
         assert "[WARNING] Worker graceful timeout (pid:" in server.log()
 
 
+@pytest.mark.ours("the arbiter kills the worker")
+def test_one_that_does_not_let_itself_be_killed_is_no_error_of_the_worker(
+    kind: str, serve: Serve, tmp_path: Path
+) -> None:
+    server = serve("green:app", "-k", kind, "--request-timeout", "1", "--graceful-timeout", "2")
+    begun = tmp_path / "begun"
+    with asked(server, f"/stubborn?{begun}"):
+        wait_for(begun.exists, "the request")
+        worker = server.worker()
+        server.wait_for_log("it does not end, this worker is replaced")
+        server.wait_for_log(rf"Worker \(pid:{worker}\) was serving GET /stubborn")
+    assert not re.search("Exception in worker process|exited with code", server.log())
+
+
 @pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGINT])
 def test_quit_is_quick(number: signal.Signals, kind: str, serve: Serve, tmp_path: Path) -> None:
     hooks = "def worker_int(worker): worker.log.info('worker_int')\n"

@@ -75,6 +75,20 @@ def test_a_change_is_served_by_a_new_worker(engine: str, serve: Serve) -> None:
     assert not re.search("exited with code|die young|ERROR", server.log())
 
 
+@pytest.mark.ours(reason="epoll, which inotify needs, is gone when these have patched the library")
+@pytest.mark.parametrize("asked", ["auto", "inotify"])
+@pytest.mark.parametrize("kind", ["gevent", "eventlet"])
+def test_files_are_polled_where_a_thread_is_a_greenlet(asked: str, kind: str, serve: Serve) -> None:
+    pytest.importorskip(kind)
+    pytest.importorskip("inotify")
+    server = serve("app:app", "-k", kind, "--reload", "--reload-engine", asked, source=app("one"))
+    assert server.get("/").body == b"one"
+    write(server, "app.py", app("two"))
+    wait_for(answers(server, b"two"), "the new text")
+    said = "reload_engine: inotify cannot wait in a greenlet; files are polled." in server.log()
+    assert said == (asked == "inotify")
+
+
 def test_every_worker_is_replaced_by_every_change(serve: Serve) -> None:
     server = serve("app:app", "--reload", "-w", "2", source=app("0"))
     for count in range(1, 4):

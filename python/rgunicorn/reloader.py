@@ -6,6 +6,7 @@ import glob
 import importlib
 import importlib.util
 import os
+import select
 import sys
 import threading
 import traceback
@@ -147,6 +148,11 @@ reloader_engines: dict[str, type[ReloaderBase]] = {
     "poll": Reloader,
     "inotify": InotifyReloader,
 }
+
+
+def can_wait() -> bool:
+    """Whether a thread may wait in the kernel. gevent and eventlet make it a greenlet and take epoll away."""
+    return hasattr(select, "epoll")
 
 
 def files_of(error: BaseException) -> set[str]:

@@ -159,7 +159,9 @@ So that workers that started together are not replaced together.",
         kind: Kind::Count,
         default: Literal::Int(30),
         source: Some(Source::Platform("CC_GUNICORN_TIMEOUT", Form::Whole)),
-        description: "Seconds that a request may keep a worker busy before the worker is killed and replaced; 0 means no limit.",
+        description: "Seconds that a request may keep a worker busy before the worker is killed and replaced; 0 means no limit.
+
+In `gthread`, `gevent` and `eventlet` a request that waits keeps nobody busy: `request_timeout` is the limit for one request.",
         mistaken: &["worker_timeout"],
         ..PLAIN
     },
@@ -182,7 +184,7 @@ it is killed.
 
 The application has the limit as `environ[\"rgunicorn.deadline\"]`: `at` (of `time.monotonic()`; `math.inf` for none) can be set,
 `remaining` tells the seconds that are left, `extend(seconds)` adds some. A request that takes its socket over has no limit from then on.
-Where the worker serves one request at a time, `timeout` should be longer.",
+Where the worker serves one request at a time, `timeout` should be longer. `tornado` has no such limit.",
         mistaken: &["thread_timeout"],
         ours: true,
         ..PLAIN
@@ -375,7 +377,7 @@ Every module that has been imported is watched, and what `reload_extra_files` ad
         default: Literal::Text("auto"),
         description: "How `reload` learns of changes: `poll` looks at the files every second, `inotify` is told by the kernel.
 
-`inotify` needs the Python package of that name; `auto` takes it if it is there.",
+`inotify` needs the Python package of that name; `auto` takes it if it is there. With `gevent` and `eventlet` it is always `poll`.",
         ..PLAIN
     },
     Setting {
@@ -434,7 +436,8 @@ May be given several times.",
         default: Literal::Bool(false),
         description: "Import the application before the workers are forked.
 
-It saves memory and start-up time; new code then needs a restart, a reload does not import it again.",
+It saves memory and start-up time; new code then needs a restart, a reload does not import it again. `gevent` and `eventlet` patch the
+standard library in the workers, which is too late for what has been imported: an application for these should patch it by itself first.",
         mistaken: &["preload", "preload_application", "preloaded_app"],
         ..PLAIN
     },

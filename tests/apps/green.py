@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -87,6 +88,16 @@ def until(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
             time.sleep(0.01)
     finally:
         path.with_suffix(".ended").touch()
+    return answer(start_response, b"done")
+
+
+def stubborn(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
+    """Makes the file in the query, then waits, whatever is raised in it."""
+    Path(environ["QUERY_STRING"]).touch()
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        with contextlib.suppress(BaseException):
+            time.sleep(0.01)
     return answer(start_response, b"done")
 
 

@@ -24,7 +24,11 @@ def listen(bind: Bind, cfg: Config, log: Logger) -> list[sock.BaseSocket]:
     TypeError: it has none of these forms. ValueError: a text names no address. OSError, RuntimeError: one
     cannot be had; then none is kept.
     """
-    ones: list[One] = [bind] if isinstance(bind, (str, tuple, socket.socket)) else list(bind)
+    ones: list[object]
+    if isinstance(bind, (str, tuple, socket.socket)) or not isinstance(bind, Iterable):
+        ones = [bind]
+    else:
+        ones = list(bind)
     if not ones:
         raise ValueError("bind names no address")
     addresses = [_address(one) for one in ones]
@@ -57,7 +61,12 @@ def _open(address: util.Address | socket.socket, cfg: Config, log: Logger) -> so
         return sock.inherit(cfg, log, os.dup(address.fileno()))
     if isinstance(address, int):
         return sock.inherit(cfg, log, address)
-    return sock.listen(cfg, log, address)
+    try:
+        return sock.listen(cfg, log, address)
+    except OSError as error:
+        # Of several addresses, which? Python shows it behind the reason.
+        error.filename = address if isinstance(address, str) else f"{address[0]}:{address[1]}"
+        raise
 
 
 def name(listener: sock.BaseSocket) -> tuple[str, int] | str:

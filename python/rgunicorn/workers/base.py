@@ -147,6 +147,10 @@ class Worker:
                 "preload_app is on, too: changes to the application need a restart of the server."
             )
         engine = reloader.reloader_engines[self.cfg.reload_engine]
+        if engine is reloader.InotifyReloader and not reloader.can_wait():
+            if self.cfg.reload_engine == "inotify":
+                self.log.warning("reload_engine: inotify cannot wait in a greenlet; files are polled.")
+            engine = reloader.Reloader
         return engine(extra_files=self.cfg.reload_extra_files, callback=self._reload)
 
     def _reload(self, path: str) -> None:
