@@ -282,7 +282,7 @@ def test_a_worker_whose_threads_cannot_be_prepared_is_replaced(serve: Serve, tmp
         "from concurrent.futures import ThreadPoolExecutor\n"
         "from gunicorn.workers.gthread import ThreadWorker\n"
         "def prepare():\n"
-        "    if not pathlib.Path('database').exists():\n"
+        f"    if not pathlib.Path({str(tmp_path / 'database')!r}).exists():\n"
         "        raise RuntimeError('no database')\n"
         "class Pooled(ThreadWorker):\n"
         "    def get_thread_pool(self):\n"
@@ -292,10 +292,9 @@ def test_a_worker_whose_threads_cannot_be_prepared_is_replaced(serve: Serve, tmp
     server = threaded(serve, "-k", "pools.Pooled", threads=2, env=env, launch=True)
     server.wait_for_log("A thread of the worker has ended, so the worker leaves")
     server.wait_for_log("RuntimeError: no database")
-    (server.directory / "database").touch()
+    (tmp_path / "database").touch()
     server.wait_until_bound()
     assert server.get().text == "ok"
-    (server.directory / "database").unlink()
 
 
 @pytest.mark.ours("the tests are about the native loop")
