@@ -13,8 +13,9 @@ use super::setup::Setup;
 use crate::reactor::{Crew, Turn};
 use crate::sys::{clock, pipe};
 
-/// The place of the arbiter's pipe among what the main thread waits for.
+/// The places of the arbiter's pipe and of the understudy's among what the main thread waits for.
 const LIFELINE: usize = 1;
+const POKES: usize = 2;
 
 /// How often a leaving worker looks whether its clients are gone.
 const LEAVING_TICK: Duration = Duration::from_millis(20);
@@ -79,11 +80,15 @@ impl Threads {
     pub fn watch(&self, py: Python<'_>) -> PyResult<Duration> {
         let (service, setup) = (&self.service, &self.service.setup);
         let mut leave = Leave::default();
+        let mut woken = 0;
         loop {
             pipe::drain(&setup.wakeup, |_| {})?;
             pipe::drain(&self.pokes, |_| {})?;
             py.check_signals()?;
-            service.reopen_logs(py);
+            // Not for each tick: it looks the logger's files up.
+            if woken != 1 << POKES {
+                service.reopen_logs(py);
+            }
             service.notify(py)?;
             service.show_life();
             // A tick may have come with the end of the last request.
@@ -100,7 +105,7 @@ impl Threads {
             let tick = leave.has_begun().then_some(LEAVING_TICK);
             let most = notify.into_iter().chain(tick).min();
             let descriptors = [setup.wakeup.as_fd(), setup.lifeline.as_fd(), self.pokes.as_fd()];
-            let woken = py.detach(|| pipe::wait_any(&descriptors, most))?;
+            woken = py.detach(|| pipe::wait_any(&descriptors, most))?;
             if woken & (1 << LIFELINE) != 0 {
                 service.say_orphaned(py);
                 return Ok(Duration::ZERO);

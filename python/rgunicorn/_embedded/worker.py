@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from concurrent import futures
 from typing import TYPE_CHECKING, Any, cast
@@ -39,8 +38,6 @@ class Alone(ReactorWorker):
     def leave(self) -> None:
         """Makes `run()` return when running requests are finished. From any thread."""
         self.alive = False
-        with contextlib.suppress(BlockingIOError):
-            os.write(self.PIPE[1], b"1")
 
     def release(self) -> None:
         """Closes what `equip` has opened."""

@@ -112,7 +112,6 @@ class ThreadWorker(ReactorWorker):
         if self.alive:
             self.log.error("A thread of the worker has ended, so the worker leaves", exc_info=error)
             self.alive = False
-            self.poke()
 
 
 ThreadWorker.RUNS = ThreadWorker
