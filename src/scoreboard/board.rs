@@ -23,6 +23,8 @@ use crate::sys::pipe;
 const HEADER_WORDS: usize = 8;
 /// Word of the header: 1 while the arbiter sleeps without a deadline.
 const ASLEEP: usize = 0;
+/// Word of the header: 1 once the service was told to end.
+const ENDING: usize = 1;
 
 /// Words of one slot with its first lane: seven cache lines of 64 bytes.
 const SLOT_WORDS: usize = slot::WORDS + LANE_WORDS;
@@ -104,6 +106,15 @@ impl Board {
     /// Takes the announcement back.
     pub fn withdraw_sleep(&self) {
         self.memory.words()[ASLEEP].store(0, SeqCst);
+    }
+
+    /// Tells all workers that the service was told to end: they may still be given requests.
+    pub fn announce_end(&self) {
+        self.memory.words()[ENDING].store(1, SeqCst);
+    }
+
+    pub(super) fn is_ending(&self) -> bool {
+        self.memory.words()[ENDING].load(Relaxed) != 0
     }
 
     /// The lines of the access log that the worker of that slot has not written, and those of responses that it was

@@ -99,6 +99,11 @@ impl Slot {
         self.words()[FLAGS].load(SeqCst) & LATE != 0
     }
 
+    /// Whether the service was told to end. The worker may still be given requests.
+    pub fn is_service_ending(&self) -> bool {
+        self.board.is_ending()
+    }
+
     /// One more request is on its way to the application. To be called by one thread at a time: under the interpreter's
     /// lock.
     pub fn count(&self) {

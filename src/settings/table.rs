@@ -151,6 +151,50 @@ So that workers that started together are not replaced together.",
         ..PLAIN
     },
     Setting {
+        name: "max_worker_lifetime",
+        class: "MaxWorkerLifetime",
+        section: Section::WorkerProcesses,
+        flags: &["--max-worker-lifetime"],
+        takes: Takes::Whole("INT"),
+        kind: Kind::Count,
+        default: Literal::Int(0),
+        description: "Seconds after which a worker is replaced; 0 means never.
+
+The replacement is ready before the old worker leaves, and one worker is replaced at a time.",
+        mistaken: &["worker_lifetime", "workers_lifetime"],
+        ours: true,
+        ..PLAIN
+    },
+    Setting {
+        name: "max_worker_lifetime_jitter",
+        class: "MaxWorkerLifetimeJitter",
+        section: Section::WorkerProcesses,
+        flags: &["--max-worker-lifetime-jitter"],
+        takes: Takes::Whole("INT"),
+        kind: Kind::Count,
+        default: Literal::Int(0),
+        description: "Each worker adds a random number of seconds from 0 to this to `max_worker_lifetime`.
+
+So that workers that started together are not replaced together.",
+        ours: true,
+        ..PLAIN
+    },
+    Setting {
+        name: "max_worker_memory",
+        class: "MaxWorkerMemory",
+        section: Section::WorkerProcesses,
+        flags: &["--max-worker-memory"],
+        takes: Takes::Text("SIZE"),
+        kind: Kind::Text,
+        default: Literal::None,
+        description: "Private memory of a worker beyond which it is replaced: bytes (`300000000`, `300M`, `1.5G`), or a part of what the control group allows (`20%`).
+
+Memory that it shares with others does not count. The replacement is ready before the old worker leaves, and one worker is replaced at a time.",
+        mistaken: &["max_memory", "worker_max_memory", "reload_on_rss", "workers_max_rss"],
+        ours: true,
+        ..PLAIN
+    },
+    Setting {
         name: "timeout",
         class: "Timeout",
         section: Section::WorkerProcesses,
@@ -199,6 +243,21 @@ Where the worker serves one request at a time, `timeout` should be longer. `torn
         default: Literal::Int(30),
         description: "Seconds that a worker told to leave may take to finish what it is doing.",
         mistaken: &["graceful_shutdown_timeout", "shutdown_timeout"],
+        ..PLAIN
+    },
+    Setting {
+        name: "shutdown_delay",
+        class: "ShutdownDelay",
+        section: Section::WorkerProcesses,
+        flags: &["--shutdown-delay"],
+        takes: Takes::Whole("INT"),
+        kind: Kind::Count,
+        default: Literal::Int(0),
+        description: "Seconds that the service goes on accepting connections when it was told to end by TERM.
+
+Whoever sends it requests learns meanwhile that it will end: `ready_path` answers 503, and responses end their connections.",
+        mistaken: &["drain_timeout", "pre_stop_delay"],
+        ours: true,
         ..PLAIN
     },
     Setting {
@@ -391,6 +450,50 @@ Every module that has been imported is watched, and what `reload_extra_files` ad
         description: "Further files that `reload` watches: templates, configuration, or patterns such as `templates/**/*.html`.
 
 May be given several times.",
+        ..PLAIN
+    },
+    Setting {
+        name: "reload_surge",
+        class: "ReloadSurge",
+        section: Section::ServerMechanics,
+        flags: &["--reload-surge"],
+        takes: Takes::Whole("INT"),
+        kind: Kind::Count,
+        default: Literal::Int(0),
+        description: "How many workers HUP starts at a time, before as many old ones leave; 0 means a quarter of them, at least one.
+
+The first one of all starts alone: where it does not boot, no other is tried and the old workers stay.",
+        ours: true,
+        ..PLAIN
+    },
+    Setting {
+        name: "touch_reload",
+        class: "TouchReload",
+        section: Section::ServerMechanics,
+        flags: &["--touch-reload"],
+        takes: Takes::Several("FILE"),
+        kind: Kind::List,
+        default: Literal::List(&[]),
+        description: "Files whose change does what HUP does. They need not exist.
+
+May be given several times.",
+        mistaken: &["touch_reload_file"],
+        ours: true,
+        ..PLAIN
+    },
+    Setting {
+        name: "ready_path",
+        class: "ReadyPath",
+        section: Section::ServerMechanics,
+        flags: &["--ready-path"],
+        takes: Takes::Text("PATH"),
+        kind: Kind::Text,
+        default: Literal::None,
+        description: "A path that the workers answer for the application: 200 while the service takes requests, 503 once it was told to end.
+
+For the health checks of load balancers and orchestrators.",
+        mistaken: &["health_path", "health_check_path", "readiness_path"],
+        ours: true,
         ..PLAIN
     },
     Setting {

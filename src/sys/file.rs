@@ -1,5 +1,5 @@
-//! Temporary files without a name, which vanish with their descriptor whatever happens to the process; and writing to
-//! logs.
+//! Temporary files and memory without a name, which vanish with their descriptor whatever happens to the process; and
+//! writing to logs.
 
 use std::fs::File;
 use std::io;
@@ -17,6 +17,22 @@ pub fn unnamed(directory: Option<&Path>) -> io::Result<File> {
     match directory {
         Some(directory) => tempfile::tempfile_in(directory),
         None => tempfile::tempfile(),
+    }
+}
+
+/// Memory of `size` bytes, zero at first, that is reached by a descriptor; `name` is for tools that list it.
+pub fn anonymous(name: &str, size: u64) -> io::Result<OwnedFd> {
+    #[cfg(any(target_os = "linux", target_os = "freebsd"))]
+    {
+        let flags = nix::sys::memfd::MFdFlags::MFD_CLOEXEC;
+        let memory = File::from(nix::sys::memfd::memfd_create(name, flags)?);
+        memory.set_len(size)?;
+        Ok(memory.into())
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
+    {
+        let _ = (name, size);
+        Err(io::ErrorKind::Unsupported.into())
     }
 }
 

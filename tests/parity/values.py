@@ -328,6 +328,8 @@ FILE_RULES = [rule("reasons", "'x'", names=("paste",))]
 OWN = {
     *("body_timeout", "header_timeout", "send_timeout", "limit_request_body", "request_body_memory"),
     *("request_timeout", "response_file_limit", "response_memory", "stream_request_body"),
+    *("max_worker_lifetime", "max_worker_lifetime_jitter", "max_worker_memory", "shutdown_delay"),
+    *("reload_surge", "touch_reload", "ready_path"),
 }
 
 #: The printed lines that differ where nothing is set, and why.
