@@ -14,12 +14,17 @@ use super::line::{Level, Line};
 use crate::log::Reason;
 use crate::scoreboard::{Snapshot, State};
 use crate::sys::fork::Exit;
+pub use renewal::PROVEN;
+use renewal::Renewal;
 use stop::Stop;
+use upgrade::Upgrade;
 
 mod deaths;
+mod renewal;
 mod stop;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 
 /// How long a worker may take to die of SIGABRT before it gets SIGKILL.
 const ABORT_GRACE: Duration = Duration::from_secs(1);
@@ -44,6 +49,16 @@ pub struct Limits {
 pub enum Action {
     /// Fork one worker, then call `forked` or `fork_failed`.
     Spawn,
+    /// Start the next arbiter beside this one, then call `successor_forked`.
+    Upgrade,
+    /// The arbiter that has started this one is gone: take its place.
+    Promote,
+    /// The next arbiter is gone.
+    ForgetSuccessor(i32),
+    /// Start a process that proves that the new code loads, then call `proof_forked` or `renewal_failed`.
+    Prove,
+    /// Execute the program anew in this process, else call `renewal_failed`.
+    Renew,
     /// Send a signal to a worker.
     Signal(i32, Signal),
     /// Log that a worker is late and send it SIGABRT.
@@ -68,7 +83,7 @@ pub enum Action {
     Log(Line),
     /// Ask the arbiter's method for this signal what to do; what it wants comes back through `order`.
     Handle(Signal),
-    /// Read the configuration again; if that works call `reloaded`.
+    /// Read the configuration again; if that works call `reloaded`, or `renew` if the program is needed anew.
     Reload,
     /// The reload is complete: what the old configuration held can go.
     KeepReload,
@@ -103,12 +118,15 @@ pub struct Plan {
     reloading: bool,
     backoff: Backoff,
     course: Course,
+    upgrade: Upgrade,
+    renewal: Renewal,
 }
 
 impl Default for Plan {
     fn default() -> Self {
         let (children, backoff) = (Children::default(), Backoff::default());
-        Self { children, generation: 0, reloading: false, backoff, course: Course::Serve }
+        let (upgrade, renewal) = (Upgrade::default(), Renewal::default());
+        Self { children, generation: 0, reloading: false, backoff, course: Course::Serve, upgrade, renewal }
     }
 }
 
@@ -182,6 +200,8 @@ impl Plan {
                 actions.extend(self.kill_overdue(limits, now));
                 actions.extend(self.finish_reload(limits, now));
                 actions.extend(self.release_replaced(limits, now));
+                actions.extend(self.settle_upgrade());
+                actions.extend(self.settle_renewal());
                 if self.missing(limits) > 0 && now >= self.backoff.until() {
                     actions.push(Action::Spawn);
                 }
@@ -206,7 +226,7 @@ impl Plan {
         match signal {
             Signal::SIGTERM => self.stop(false, 0, None, limits, now),
             Signal::SIGINT | Signal::SIGQUIT => self.stop(true, 0, None, limits, now),
-            Signal::SIGHUP => vec![Action::Reload],
+            Signal::SIGHUP => self.reload_ordered(),
             Signal::SIGTTIN => vec![Action::Resize(workers + 1)],
             Signal::SIGTTOU if workers > 1 => vec![Action::Resize(workers - 1)],
             Signal::SIGUSR1 => self.reopen_logs(),
@@ -216,13 +236,7 @@ impl Plan {
             Signal::SIGWINCH => {
                 vec![Action::Log(Line::new(Level::Debug, "SIGWINCH ignored. Not daemonized", []))]
             }
-            Signal::SIGUSR2 => {
-                vec![Action::Log(Line::new(
-                    Level::Warning,
-                    "USR2 signal ignored. Upgrades are not supported yet.",
-                    [],
-                ))]
-            }
+            Signal::SIGUSR2 => self.upgrade_ordered(),
             _ => Vec::new(),
         }
     }

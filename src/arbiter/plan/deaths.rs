@@ -14,6 +14,9 @@ impl Plan {
     /// A child process has ended; `status` is the status word of waitpid(2).
     pub fn exited(&mut self, pid: i32, exit: Exit, status: i32, limits: &Limits, now: Time) -> Vec<Action> {
         let Some(child) = self.children.remove(pid) else {
+            if let Some(actions) = self.successor_ended(pid, exit).or_else(|| self.proof_ended(pid, exit)) {
+                return actions;
+            }
             let text = "Reaped unknown child process (pid:%s, status:%s)";
             return vec![Action::Log(Line::new(Level::Debug, text, [pid.into(), status.into()]))];
         };

@@ -36,6 +36,7 @@ impl Plan {
         let until = now + limits.graceful_timeout;
         self.course = Course::Stop(Stop { quick, killed: false, until, status, reason });
         let mut actions = vec![Action::CloseListeners];
+        actions.extend(self.abandon_renewal());
         actions.extend(self.tell_all(if quick { Signal::SIGQUIT } else { Signal::SIGTERM }, now));
         actions
     }
