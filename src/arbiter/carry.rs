@@ -28,7 +28,7 @@ pub fn format() -> String {
 pub struct Legacy {
     /// Ends when the other arbiter does.
     pub lifeline: Option<i32>,
-    /// The handoff socket; empty if there is none.
+    /// The handoff socket: sender, receiver, page, and which of its words is the new arbiter's; empty if there is none.
     pub handoff: Vec<i32>,
 }
 
@@ -41,7 +41,7 @@ pub struct Estate {
     pub pokes: (i32, i32),
     /// The scoreboard.
     pub memory: i32,
-    /// The handoff socket; empty if there is none.
+    /// As for [`Legacy`].
     pub handoff: Vec<i32>,
     /// Ends when the arbiter does that has started this one.
     pub predecessor: Option<i32>,

@@ -143,6 +143,7 @@ impl<'a, 'py> Run<'a, 'py> {
         loop {
             self.look();
             let actions = self.plan.settle(&self.limits, now());
+            self.show_takers();
             if actions.is_empty() {
                 return None;
             }
@@ -230,12 +231,21 @@ impl<'a, 'py> Run<'a, 'py> {
         None
     }
 
+    /// Tells the workers whether anybody takes the connections of those that leave.
+    fn show_takers(&self) {
+        if let Some(handoff) = self.board.handoff() {
+            handoff.set_takers(self.plan.takers());
+        }
+    }
+
     fn act(&mut self, action: Action) -> PyResult<()> {
         match action {
             Action::Spawn | Action::Upgrade | Action::Prove | Action::Renew | Action::Halt { .. } => {
                 unreachable!("only `settle` gives these, and `perform` takes them")
             }
             Action::Signal(pid, signal) => {
+                // Before anybody leaves who counts as one.
+                self.show_takers();
                 send(pid, signal);
                 Ok(())
             }
@@ -263,7 +273,10 @@ impl<'a, 'py> Run<'a, 'py> {
                 Ok(())
             }
             Action::Promote => self.host.promote(),
-            Action::ForgetSuccessor(pid) => self.host.forget_successor(pid),
+            Action::ForgetSuccessor(pid) => {
+                self.forget_other();
+                self.host.forget_successor(pid)
+            }
             Action::KeepReload => self.host.keep_reload(),
             Action::DropReload => self.host.drop_reload(),
             Action::Resize(workers) => self.host.resize(workers),

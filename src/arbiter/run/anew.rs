@@ -4,6 +4,8 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
 
+use std::sync::Arc;
+
 use nix::sys::signal::Signal;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -11,6 +13,7 @@ use pyo3::prelude::*;
 use super::{End, Lifeline, Run, now, prepare_child};
 use crate::arbiter::carry::{Estate, Legacy};
 use crate::arbiter::host::{Heritage, Host};
+use crate::net::Handoff;
 use crate::scoreboard::{Board, Slot};
 use crate::sys::fork::{self, Side};
 use crate::sys::{exec, pipe, signals};
@@ -18,7 +21,7 @@ use crate::sys::{exec, pipe, signals};
 /// What the loop of an arbiter needs of the kernel, whether it is new or was left by the program before.
 pub(super) struct Equipment {
     pub pokes: OwnedFd,
-    pub board: std::sync::Arc<Board>,
+    pub board: Arc<Board>,
     pub lifeline: Lifeline,
     pub predecessor: Option<OwnedFd>,
 }
@@ -42,9 +45,11 @@ impl Equipment {
     fn new(slots: usize, legacy: &Legacy) -> io::Result<Self> {
         let (pokes, waker) = pipe::nonblocking()?;
         let (reader, writer) = pipe::nonblocking()?;
+        let handoff = adopt_handoff(&legacy.handoff)?;
         Ok(Self {
             pokes,
-            board: Board::new(slots, waker)?,
+            // A system without such sockets does without.
+            board: Board::new(slots, waker, handoff.or_else(|| Handoff::new().ok()))?,
             lifeline: Lifeline { reader: Some(reader), writer },
             predecessor: legacy.lifeline.map(exec::inherit).transpose()?,
         })
@@ -54,9 +59,10 @@ impl Equipment {
     fn adopt(slots: usize, estate: &Estate) -> io::Result<Self> {
         let (reader, writer) = (exec::inherit(estate.lifeline.0)?, exec::inherit(estate.lifeline.1)?);
         let (pokes, waker) = (exec::inherit(estate.pokes.0)?, exec::inherit(estate.pokes.1)?);
+        let handoff = adopt_handoff(&estate.handoff)?;
         Ok(Self {
             pokes,
-            board: Board::adopt(exec::inherit(estate.memory)?, slots, waker)?,
+            board: Board::adopt(exec::inherit(estate.memory)?, slots, waker, handoff)?,
             lifeline: Lifeline { reader: Some(reader), writer },
             predecessor: estate.predecessor.map(exec::inherit).transpose()?,
         })
@@ -93,9 +99,15 @@ impl<'py> Run<'_, 'py> {
         match fork::fork(py, None, prepare_child) {
             Ok(Side::Child) => {
                 let lifeline = self.lifeline.reader.take();
-                lifeline.as_ref().map(exec::pass_on).transpose()?;
-                let lifeline = lifeline.map(IntoRawFd::into_raw_fd);
-                let legacy = Legacy { lifeline, handoff: Vec::new() };
+                let handoff = self.handoff_descriptors();
+                for fd in lifeline.as_ref().map(AsFd::as_fd).into_iter().chain(handoff.into_iter().flatten())
+                {
+                    exec::pass_on(fd)?;
+                }
+                let legacy =
+                    Legacy { handoff: self.handoff(1), lifeline: lifeline.map(IntoRawFd::into_raw_fd) };
+                // The descriptors stay open until the program is executed.
+                std::mem::forget(Arc::clone(&self.board));
                 Ok(Some(End::Upgrade(legacy.to_text())))
             }
             Ok(Side::Parent(pid)) => {
@@ -134,7 +146,7 @@ impl<'py> Run<'_, 'py> {
     }
 
     fn execute(&self, waiting: &[Signal]) -> PyResult<()> {
-        let [reader, writer, pokes, waker, memory, predecessor] = self.estate_descriptors();
+        let [reader, writer, pokes, waker, memory, predecessor, ..] = self.estate_descriptors();
         for fd in self.estate_descriptors().into_iter().flatten() {
             exec::pass_on(fd)?;
         }
@@ -143,14 +155,15 @@ impl<'py> Run<'_, 'py> {
             lifeline: (number(reader), number(writer)),
             pokes: (number(pokes), number(waker)),
             memory: number(memory),
-            handoff: Vec::new(),
+            handoff: self.handoff(0),
             predecessor: predecessor.map(|fd| fd.as_raw_fd()),
             plan: self.plan.carried(),
         };
         self.host.execute(&estate.to_text(), waiting)
     }
 
-    fn estate_descriptors(&self) -> [Option<BorrowedFd<'_>>; 6] {
+    fn estate_descriptors(&self) -> [Option<BorrowedFd<'_>>; 9] {
+        let [sender, receiver, page] = self.handoff_descriptors();
         [
             self.lifeline.reader.as_ref().map(AsFd::as_fd),
             Some(self.lifeline.writer.as_fd()),
@@ -158,7 +171,30 @@ impl<'py> Run<'_, 'py> {
             Some(self.board.waker()),
             self.board.memory(),
             self.predecessor.as_ref().map(AsFd::as_fd),
+            sender,
+            receiver,
+            page,
         ]
+    }
+
+    fn handoff_descriptors(&self) -> [Option<BorrowedFd<'_>>; 3] {
+        let found = self.board.handoff().and_then(Handoff::descriptors);
+        found.map_or([None; 3], |descriptors| descriptors.map(Some))
+    }
+
+    /// The handoff socket for another program, with the number of its word: this arbiter's or, if it is `beside` this
+    /// one, the other.
+    fn handoff(&self, beside: usize) -> Vec<i32> {
+        let Some(handoff) = self.board.handoff() else { return Vec::new() };
+        let descriptors = self.handoff_descriptors().into_iter().flatten().map(|fd| fd.as_raw_fd());
+        descriptors.chain([(handoff.which() ^ beside) as i32]).collect()
+    }
+
+    /// The other arbiter is gone: nobody of its takes connections.
+    pub(super) fn forget_other(&self) {
+        if let Some(handoff) = self.board.handoff() {
+            handoff.forget_other();
+        }
     }
 
     /// Looks whether the arbiter that has started this one is gone.
@@ -166,6 +202,7 @@ impl<'py> Run<'_, 'py> {
         let Some(predecessor) = &self.predecessor else { return };
         if pipe::wait_any(&[predecessor.as_fd()], Some(std::time::Duration::ZERO)).unwrap_or(0) != 0 {
             self.predecessor = None;
+            self.forget_other();
             let actions = self.plan.predecessor_ended();
             self.perform_all(actions);
         }
@@ -174,4 +211,11 @@ impl<'py> Run<'_, 'py> {
 
 fn malformed(error: impl std::fmt::Display) -> PyErr {
     PyRuntimeError::new_err(error.to_string())
+}
+
+/// `carried`: sender, receiver, page, and which word is this arbiter's; anything else is no handoff socket.
+fn adopt_handoff(carried: &[i32]) -> io::Result<Option<Handoff>> {
+    let &[sender, receiver, page, which] = carried else { return Ok(None) };
+    let [sender, receiver, page] = [sender, receiver, page].map(exec::inherit);
+    Handoff::adopt(sender?, receiver?, page?, which.try_into().unwrap_or(usize::MAX)).map(Some)
 }
