@@ -22,7 +22,7 @@ use crate::sys::fork::{self, Side};
 use crate::sys::signals::{self, SignalPipe};
 use crate::sys::{clock, pipe};
 
-use anew::Equipment;
+use anew::{Equipment, Lifeline};
 
 mod anew;
 
@@ -97,11 +97,6 @@ struct Run<'a, 'py> {
     lifeline: Lifeline,
     /// Ends when the arbiter does that has started this one.
     predecessor: Option<OwnedFd>,
-}
-
-struct Lifeline {
-    reader: Option<OwnedFd>,
-    writer: OwnedFd,
 }
 
 impl<'a, 'py> Run<'a, 'py> {
@@ -223,6 +218,7 @@ impl<'a, 'py> Run<'a, 'py> {
             Action::Prove => return self.prove(py),
             Action::Renew => self.renew(),
             Action::Halt { status, reason } => {
+                self.lifeline.leave_open();
                 let reason = reason.map(str::to_owned).or(self.failure.take());
                 return Some(End::Halt { status, reason });
             }
