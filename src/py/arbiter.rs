@@ -92,6 +92,11 @@ impl Slot {
         self.leaving.store(true, Ordering::Relaxed);
     }
 
+    /// Whether the service was told to end. Requests may still come, and are served.
+    fn is_service_ending(&self) -> bool {
+        self.inner.is_service_ending()
+    }
+
     /// The worker lives. Once it has said so outside of a request, it must go on doing so at least every
     /// `timeout` seconds.
     fn beat(&self) {
