@@ -138,7 +138,8 @@ def test_a_reload_onto_broken_code_keeps_the_old_workers(start: Serve) -> None:
     write(server, BROKEN)
     server.kill(signal.SIGHUP)
     server.wait_for_log(
-        r"Reload failed: the new workers do not boot \(pid:\d+ exited with code 3\)\. The old ones keep serving\.$"
+        r"Reload failed: the new workers do not boot \(pid:\d+ exited with code 3\)\."
+        r" The old ones keep serving\.$"
     )
     wait_for(lambda: server.workers() == old, "only the old workers")
     assert ask(server) in old

@@ -1,4 +1,4 @@
-"""HUP step by step: one new worker first, then as many at a time as there may be, and never fewer than before."""
+"""HUP step by step: one new worker first, then as many at a time as there may be, never fewer than before."""
 
 from __future__ import annotations
 

@@ -169,8 +169,8 @@ class Arbiter(Orders, Reports):
     # What the loop in Rust asks for.
 
     def limits(self) -> tuple[int, int, int, bool, int, int, int, int, int]:
-        """The settings that decide about workers, as `Limits` has them in `arbiter::plan`: times in seconds, memory in
-        bytes, 0 for none."""
+        """The settings that decide about workers, as `arbiter::plan` has them: times in seconds, memory
+        in bytes, 0 for none."""
         cfg = self.cfg
         return (
             self.num_workers,

@@ -5,10 +5,10 @@ use nix::sys::signal::Signal;
 use super::{Action, Child, Limits, Plan, Time};
 
 impl Plan {
-    /// Workers that serve and are not about to leave: they can be given connections. None once the service ends.
+    /// How many workers take connections of others, and stay. None once the service ends.
     pub fn takers(&self) -> usize {
         match self.serves() {
-            true => self.booted(),
+            true => self.children.count(|child| child.stays() && child.seen.takes),
             false => 0,
         }
     }

@@ -66,13 +66,15 @@ fn who_retires_goes_first_when_there_is_one_too_many() {
 }
 
 #[test]
-fn takers_are_those_that_serve_and_stay() {
+fn takers_are_those_that_take_and_stay() {
     let mut scene = Scene::new(LIMITS);
     scene.settle();
     assert_eq!(scene.plan.takers(), 0);
-    scene.boot(1);
-    assert_eq!(scene.plan.takers(), 1);
-    scene.boot(2);
+    for (pid, takers) in [(1, 1), (2, 2)] {
+        scene.board.get_mut(&pid).unwrap().takes = true;
+        scene.boot(pid as i32);
+        assert_eq!(scene.plan.takers(), takers);
+    }
     scene.signal(SIGTTOU);
     assert_eq!(scene.plan.takers(), 1);
     scene.signal(SIGTERM);

@@ -52,6 +52,8 @@ fn told(signal: Signal, pids: &[i32]) -> Vec<Action> {
 #[test]
 fn with_a_delay_the_service_goes_on_before_it_ends() {
     let mut scene = Scene::serving(DELAYED);
+    scene.board.values_mut().for_each(|slot| slot.takes = true);
+    scene.settle();
     assert_eq!(scene.plan.takers(), 2);
     assert_eq!(scene.signal(SIGTERM), [Action::AnnounceEnd]);
     assert!(scene.said("The service ends. It goes on accepting for 10 seconds."));
