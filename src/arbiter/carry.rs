@@ -2,7 +2,7 @@
 //! descriptors, and what the plan knows of its children.
 //!
 //! ```text
-//! key=number[,number...] key=... worker=pid,age,slot,generation,forked,leaving,aborted,killed worker=...
+//! key=number[,number...] key=... worker=pid,age,slot,generation,forked,leaving,aborted,killed,lot,worn worker=...
 //! ```
 //!
 //! Times are nanoseconds of CLOCK_MONOTONIC, which goes on; `-` stands for what there is not. Nothing here opens or closes a
@@ -12,6 +12,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::children::{Child, Time};
+use super::plan::Roll;
 use crate::scoreboard::Board;
 
 #[cfg(test)]
@@ -52,10 +53,8 @@ pub struct Estate {
 /// What a plan knows of its children.
 #[derive(Clone, Debug, Default)]
 pub struct Carried {
-    /// How many reloads there have been.
-    pub generation: u64,
-    /// Workers of an older generation are still to be replaced.
-    pub reloading: bool,
+    /// Which generation of workers is current.
+    pub roll: Roll,
     /// The arbiter that this one has started.
     pub successor: Option<i32>,
     /// The workers, oldest first.
@@ -65,7 +64,7 @@ pub struct Carried {
 impl PartialEq for Carried {
     /// By what is carried: what a worker does is on the scoreboard.
     fn eq(&self, other: &Self) -> bool {
-        let known = |plan: &Self| (plan.generation, plan.reloading, plan.successor);
+        let known = |plan: &Self| (plan.roll, plan.successor);
         known(self) == known(other) && self.workers.iter().map(row).eq(other.workers.iter().map(row))
     }
 }
@@ -116,8 +115,7 @@ impl Estate {
         put(&mut text, "handoff", numbers(&self.handoff));
         put(&mut text, "predecessor", self.predecessor.map(i64::from));
         let plan = &self.plan;
-        put(&mut text, "generation", i64::try_from(plan.generation).ok());
-        put(&mut text, "reloading", Some(i64::from(plan.reloading)));
+        put(&mut text, "roll", generations(plan.roll));
         put(&mut text, "successor", plan.successor.map(i64::from));
         for worker in &plan.workers {
             put(&mut text, "worker", row(worker));
@@ -130,8 +128,7 @@ impl Estate {
         let mut estate = Self { lifeline: (-1, -1), pokes: (-1, -1), memory: -1, ..Self::default() };
         for (key, values) in words(text) {
             let values = values?;
-            let number = |index: usize| values.get(index).copied().flatten();
-            let descriptor = |index| number(index).and_then(narrow);
+            let descriptor = |index: usize| values.get(index).copied().flatten().and_then(narrow);
             let pair = || descriptor(0).zip(descriptor(1)).ok_or_else(|| Malformed(key.to_owned()));
             match key {
                 "lifeline" => estate.lifeline = pair()?,
@@ -139,8 +136,9 @@ impl Estate {
                 "memory" => estate.memory = descriptor(0).ok_or_else(|| Malformed(key.to_owned()))?,
                 "handoff" => estate.handoff = values.iter().flatten().copied().filter_map(narrow).collect(),
                 "predecessor" => estate.predecessor = descriptor(0),
-                "generation" => estate.plan.generation = number(0).unwrap_or_default().unsigned_abs(),
-                "reloading" => estate.plan.reloading = number(0) == Some(1),
+                "roll" => {
+                    estate.plan.roll = roll(&values).ok_or_else(|| Malformed(key.to_owned()))?;
+                }
                 "successor" => estate.plan.successor = descriptor(0),
                 "worker" => {
                     let worker = worker(&values).ok_or_else(|| Malformed(key.to_owned()))?;
@@ -156,7 +154,18 @@ impl Estate {
     }
 }
 
-fn row(worker: &Child) -> [Option<i64>; 8] {
+fn generations(roll: Roll) -> [Option<i64>; 4] {
+    let Roll { current, proven, reloads, rolling } = roll;
+    [current, proven, reloads, u64::from(rolling)].map(|number| i64::try_from(number).ok())
+}
+
+fn roll(values: &[Option<i64>]) -> Option<Roll> {
+    let &[current, proven, reloads, rolling] = values.first_chunk::<4>()?;
+    let [current, proven, reloads] = [current?, proven?, reloads?].map(i64::unsigned_abs);
+    Some(Roll { current, proven, reloads, rolling: rolling == Some(1) })
+}
+
+fn row(worker: &Child) -> [Option<i64>; 10] {
     let time = |time: Time| i64::try_from(time.as_nanos()).ok();
     [
         Some(i64::from(worker.pid)),
@@ -167,16 +176,26 @@ fn row(worker: &Child) -> [Option<i64>; 8] {
         worker.leaving.and_then(time),
         worker.aborted.and_then(time),
         Some(i64::from(worker.killed)),
+        Some(i64::from(worker.lot)),
+        Some(i64::from(worker.worn)),
     ]
 }
 
 fn worker(values: &[Option<i64>]) -> Option<Child> {
-    let &[pid, age, slot, generation, forked, leaving, aborted, killed] = values.first_chunk::<8>()?;
+    let &[pid, age, slot, generation, forked, leaving, aborted, killed, lot, worn] = values.first_chunk()?;
     let time = |nanoseconds: i64| Duration::from_nanos(nanoseconds.unsigned_abs());
     let slot = usize::try_from(slot?).ok()?;
-    let made =
-        Child::new(narrow(pid?)?, age?.unsigned_abs(), slot, generation?.unsigned_abs(), time(forked?));
-    Some(Child { leaving: leaving.map(time), aborted: aborted.map(time), killed: killed == Some(1), ..made })
+    let generation = generation?.unsigned_abs();
+    let made = Child::new(
+        narrow(pid?)?,
+        age?.unsigned_abs(),
+        slot,
+        generation,
+        time(forked?),
+        u32::try_from(lot?).ok()?,
+    );
+    let (leaving, aborted) = (leaving.map(time), aborted.map(time));
+    Some(Child { leaving, aborted, killed: killed == Some(1), worn: worn == Some(1), ..made })
 }
 
 fn put(text: &mut String, key: &str, values: impl IntoIterator<Item = impl Into<Option<i64>>>) {

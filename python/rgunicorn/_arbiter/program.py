@@ -35,6 +35,10 @@ class Before:
     shared: list[util.Address]
     listeners: list[sock.BaseSocket]
 
+    def by_address(self) -> dict[str, sock.BaseSocket]:
+        """The listeners, by the addresses that the configuration gives."""
+        return {str(address): one for address, one in zip(self.shared, self.listeners, strict=False)}
+
 
 class Program:
     """A part of `Arbiter`."""

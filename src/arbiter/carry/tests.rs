@@ -2,19 +2,18 @@
 
 use std::time::Duration;
 
-use super::{Carried, Child, Estate, Legacy};
+use super::{Carried, Child, Estate, Legacy, Roll};
 
 fn worker(pid: i32) -> Child {
-    Child::new(pid, 7, 3, 2, Duration::from_nanos(1_234_567_890_123))
+    Child::new(pid, 7, 3, 2, Duration::from_nanos(1_234_567_890_123), u32::MAX)
 }
 
 #[test]
 fn an_estate_comes_back_whole() {
     let leaving = Child { leaving: Some(Duration::from_nanos(5)), ..worker(101) };
-    let killed = Child { aborted: Some(Duration::from_nanos(6)), killed: true, ..worker(102) };
+    let killed = Child { aborted: Some(Duration::from_nanos(6)), killed: true, worn: true, ..worker(102) };
     let plan = Carried {
-        generation: 3,
-        reloading: true,
+        roll: Roll { current: 3, proven: 2, reloads: 4, rolling: true },
         successor: Some(200),
         workers: vec![worker(100), leaving, killed],
     };

@@ -29,8 +29,7 @@ impl Plan {
     /// What the program that is executed in this one's place has to know.
     pub fn carried(&self) -> Carried {
         Carried {
-            generation: self.generation,
-            reloading: self.reloading,
+            roll: self.roll,
             successor: self.successor(),
             workers: self.children.iter().cloned().collect(),
         }
@@ -38,8 +37,7 @@ impl Plan {
 
     /// Goes on where the program before has stopped.
     pub fn adopt(&mut self, carried: Carried) {
-        self.generation = carried.generation;
-        self.reloading = carried.reloading;
+        self.roll = carried.roll;
         self.upgrade.adopt(carried.successor);
         carried.workers.into_iter().for_each(|worker| self.children.add(worker));
     }

@@ -101,7 +101,7 @@ impl<'py> Run<'_, 'py> {
     pub(super) fn take_held_signals(&mut self) -> PyResult<()> {
         for signal in self.host.held_signals()? {
             self.look();
-            let actions = self.plan.signal(signal, now());
+            let actions = self.plan.signal(signal, &self.limits, now());
             self.perform_all(actions);
         }
         Ok(())
@@ -154,7 +154,7 @@ impl<'py> Run<'_, 'py> {
         }
         drop(held);
         let mut actions = self.plan.renewal_failed(failure);
-        actions.extend(waiting.into_iter().flat_map(|signal| self.plan.signal(signal, now())));
+        actions.extend(waiting.into_iter().flat_map(|signal| self.plan.signal(signal, &self.limits, now())));
         self.perform_all(actions);
     }
 
