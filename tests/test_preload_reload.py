@@ -1,4 +1,4 @@
-"""HUP with `preload_app`: the arbiter executes its program anew, once a process has proved that the code loads."""
+"""HUP with `preload_app`: the arbiter executes its program anew, once a process has proved that it loads."""
 
 from __future__ import annotations
 
