@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import rgunicorn
-from rgunicorn import _alias, _native, pidfile, sock, systemd, util
+from rgunicorn import _alias, _native, pidfile, sock, util
 from rgunicorn._arbiter import child, listening
+from rgunicorn._arbiter.manager import Manager
 from rgunicorn._arbiter.orders import Orders
 from rgunicorn._arbiter.reports import Reports
 from rgunicorn._logs import config as log_config
@@ -73,6 +73,7 @@ class Arbiter(Orders, Reports):
         self.systemd = False
         self.pidfile: pidfile.Pidfile | None = None
         self.setup(app)
+        self._manager = Manager(self.log)
         #: How the program was started.
         self.START_CTX: dict[str | int, Any] = {
             "args": [sys.executable, *sys.argv],
@@ -134,7 +135,6 @@ class Arbiter(Orders, Reports):
             self.log.debug("Arbiter booted")
             self.log.info("Listening at: %s (%s)", self._listening_at(), self.pid)
             self.log.info("Using worker: %s", self.cfg.worker_class_str)
-            self._notify("READY=1\nSTATUS=rgunicorn arbiter booted")
             if self.cfg.request_timeout and not getattr(self.worker_class, "limits_requests", False):
                 self.log.warning(
                     "request_timeout has no effect with the worker class %s", self.cfg.worker_class_str
@@ -163,6 +163,10 @@ class Arbiter(Orders, Reports):
     def limits(self) -> tuple[int, int, int, bool]:
         """Number of workers, `timeout` and `graceful_timeout` in seconds, and whether SIGWINCH is obeyed."""
         return self.num_workers, self.timeout, self.cfg.graceful_timeout, self.cfg.daemon
+
+    def touch_files(self) -> list[str]:
+        """The files of `touch_reload`: relative ones are where the application is."""
+        return [os.path.join(self.cfg.chdir, name) for name in self.cfg.touch_reload]
 
     def new_worker(self, slot: _native.Slot, lifeline: int) -> Worker:
         """Makes the object of a worker that is about to be forked."""
@@ -226,7 +230,7 @@ class Arbiter(Orders, Reports):
         """Stops listening; the files of Unix sockets go too."""
         if not self._stopping:
             self._stopping = True
-            self._notify("STOPPING=1")
+            self._manager.stops()
         listeners, self.LISTENERS = self.LISTENERS, []
         sock.close_sockets(listeners)
 
@@ -235,7 +239,7 @@ class Arbiter(Orders, Reports):
     def read_again(self) -> bool:
         """Reads the configuration again. If it is bad everything stays as it was, and the result is False."""
         before = _Before(self.cfg, self._log_cfg, self.num_workers, self._shared, self.LISTENERS)
-        self._notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        self._manager.reloads()
         try:
             self._environment.restore()
             self.app.reload()
@@ -250,7 +254,7 @@ class Arbiter(Orders, Reports):
         except (Exception, SystemExit):
             self._return_to(before)
             self.log.exception("Reload failed: bad configuration. The old one stays.")
-            self._notify("READY=1")
+            self._manager.reloaded()
             return False
         if self._before is None:
             self._before = before
@@ -263,14 +267,14 @@ class Arbiter(Orders, Reports):
         """The new workers serve: what only the old ones needed can go."""
         sock.close_sockets(self.superseded())
         self._before = None
-        self._notify("READY=1")
+        self._manager.reloaded()
 
     def drop_reload(self) -> None:
         """The new workers do not boot: brings the old configuration back."""
         if self._before is not None:
             self._return_to(self._before)
             self._before = None
-        self._notify("READY=1")
+        self._manager.reloaded()
 
     def _return_to(self, before: _Before) -> None:
         needed = before.listeners if self._before is None else [*before.listeners, *self._before.listeners]
@@ -314,9 +318,6 @@ class Arbiter(Orders, Reports):
         self.address = self.cfg.address
         #: Those of them at which the arbiter listens for all workers.
         self._shared = listening.shared_addresses(self.cfg)
-
-    def _notify(self, state: str) -> None:
-        systemd.sd_notify(state, self.log)
 
     def _write_pidfile(self) -> None:
         """Writes the pidfile of the configuration in force, and removes the one before it."""

@@ -12,6 +12,7 @@ pub mod pipe;
 pub mod random;
 pub mod signals;
 pub mod socket;
+pub mod watch;
 
 use std::io;
 
