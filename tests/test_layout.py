@@ -19,7 +19,7 @@ MAY_NAME: dict[str, set[str]] = {
     "proto": set(),
     "sys": set(),
     "net": {"sys"},
-    "scoreboard": {"sys"},
+    "scoreboard": {"net", "sys"},
     "reactor": {"proto", "net", "sys", "scoreboard", "settings"},
     "log": {"proto", "reactor", "settings", "sys"},
     "wsgi": {"proto", "reactor", "net", "sys", "log"},
@@ -166,7 +166,7 @@ def test_generated_names_of_python_modules_are_gunicorns() -> None:
     """The package's modules are named after Gunicorn's, so that `gunicorn.x` can be `rgunicorn.x`."""
     private = {
         *("_alias", "_app_uri", "_process", "http/_refusals", "workers/_overdue", "workers/_reactor"),
-        "workers/_tornado_wsgi",
+        *("workers/_readiness", "workers/_tornado_wsgi"),
         *(f"_embedded/{name}" for name in ("__init__", "listeners", "logger", "server", "settings")),
         *("_embedded/turns", "_embedded/worker"),
         *(f"_arbiter/{name}" for name in ("__init__", "child", "listening", "orders", "reports")),

@@ -18,6 +18,7 @@ use super::plan::{Action, Limits, Plan};
 use super::requests;
 use super::touch::Touch;
 use crate::log::Reason;
+use crate::net::Handoff;
 use crate::scoreboard::{Board, Running, Slot};
 use crate::sys::fork::{self, Side};
 use crate::sys::signals::{self, SignalPipe};
@@ -117,7 +118,8 @@ impl<'a, 'py> Run<'a, 'py> {
             plan: Plan::default(),
             failure: None,
             signals,
-            board: Board::new(MOST_WORKERS, waker)?,
+            // A system without such sockets does without.
+            board: Board::new(MOST_WORKERS, waker, Handoff::new().ok())?,
             pokes,
             touch: Touch::default(),
             poll,
@@ -131,6 +133,7 @@ impl<'a, 'py> Run<'a, 'py> {
         loop {
             self.look();
             let actions = self.plan.settle(&self.limits, now());
+            self.show_takers();
             if actions.is_empty() {
                 return None;
             }
@@ -234,12 +237,21 @@ impl<'a, 'py> Run<'a, 'py> {
         None
     }
 
+    /// Tells the workers whether anybody takes the connections of those that leave.
+    fn show_takers(&self) {
+        if let Some(handoff) = self.board.handoff() {
+            handoff.set_takers(self.plan.takers());
+        }
+    }
+
     fn act(&mut self, action: Action) -> PyResult<()> {
         match action {
             Action::Spawn | Action::Halt { .. } => {
                 unreachable!("only `settle` gives these, and `perform` takes them")
             }
             Action::Signal(pid, signal) => {
+                // Before anybody leaves who counts as one.
+                self.show_takers();
                 send(pid, signal);
                 Ok(())
             }

@@ -37,7 +37,7 @@ impl Slot {
     #[staticmethod]
     fn alone() -> PyResult<Self> {
         let nobody = File::options().write(true).open("/dev/null")?;
-        let slot = Board::new(1, nobody.into())?.claim().expect("nobody has the only one");
+        let slot = Board::new(1, nobody.into(), None)?.claim().expect("nobody has the only one");
         Ok(Self { inner: slot, leaving: Arc::default() })
     }
 
@@ -90,6 +90,11 @@ impl Slot {
     /// The worker was told to leave: the response on its way, too, says that its connection ends.
     fn leave(&self) {
         self.leaving.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the service was told to end. Requests may still come, and are served.
+    fn is_service_ending(&self) -> bool {
+        self.inner.is_service_ending()
     }
 
     /// The worker lives. Once it has said so outside of a request, it must go on doing so at least every

@@ -23,6 +23,15 @@ pub(super) fn text(raw: &Raw) -> Result<Value, Fault> {
     }
 }
 
+pub(super) fn url_path(raw: &Raw) -> Result<Value, Fault> {
+    match text(raw)? {
+        Value::Text(path) if !path.starts_with('/') || path.contains(['?', '#']) => {
+            Err(Fault::of_value(format!("Not a path that begins with '/', without a query: {path}")))
+        }
+        path => Ok(path),
+    }
+}
+
 pub(super) fn boolean(raw: &Raw) -> Result<Value, Fault> {
     match raw {
         Raw::None => Ok(Value::None),

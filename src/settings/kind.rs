@@ -13,6 +13,8 @@ use super::{check, place};
 pub enum Kind {
     /// Text or nothing.
     Text,
+    /// A path of a URL, or nothing.
+    UrlPath,
     /// On, off, or nothing: off, or what something else decides.
     Bool,
     /// A whole number, 0 or more, also as text.
@@ -112,6 +114,7 @@ impl Kind {
     pub fn check(self, raw: &Raw, surroundings: &Surroundings<'_>) -> Result<Value, Fault> {
         match self {
             Kind::Text => check::text(raw),
+            Kind::UrlPath => check::url_path(raw),
             Kind::Bool => check::boolean(raw),
             Kind::Count => check::count(raw).map(Value::Int),
             Kind::Bounded { least, most, refusal } => check::bounded(raw, least..=most, refusal),
@@ -136,6 +139,7 @@ impl Kind {
     pub fn allowed(self) -> String {
         match self {
             Kind::Text => "text".into(),
+            Kind::UrlPath => "a path that begins with '/'".into(),
             Kind::Bool => "True or False".into(),
             Kind::Count => "a whole number, 0 or more".into(),
             Kind::Bounded { least, most, .. } => bounds(least, most),

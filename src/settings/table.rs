@@ -491,11 +491,14 @@ May be given several times.",
         section: Section::ServerMechanics,
         flags: &["--ready-path"],
         takes: Takes::Text("PATH"),
-        kind: Kind::Text,
+        kind: Kind::UrlPath,
         default: Literal::None,
         description: "A path that the workers answer for the application: 200 while the service takes requests, 503 once it was told to end.
 
-For the health checks of load balancers and orchestrators.",
+For the health checks of load balancers and orchestrators. The 503 can be seen during `shutdown_delay`. A worker that is
+replaced while the service goes on answers 200. The path is compared with the whole path of the request, whatever its
+method or query; the access log, hooks and `max_requests` treat such a request like any other. Applications of WSGI and ASGI have it
+with every worker class, those of tornado with `tornado`.",
         mistaken: &["health_path", "health_check_path", "readiness_path"],
         ours: true,
         ..PLAIN

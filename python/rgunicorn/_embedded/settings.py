@@ -16,6 +16,8 @@ _OTHER_SETTINGS = frozenset(
     (
         *("asgi_disconnect_grace_period", "asgi_lifespan", "asgi_loop", "websocket_max_message_size"),
         *("max_requests", "max_requests_jitter", "timeout", "worker_class", "workers"),
+        *("max_worker_lifetime", "max_worker_lifetime_jitter", "max_worker_memory"),
+        *("ready_path", "reload_surge", "shutdown_delay", "touch_reload"),
         *("chdir", "daemon", "group", "initgroups", "paste", "pidfile", "preload_app", "pythonpath"),
         *("raw_env", "raw_paste_global_conf", "root_path", "user", "worker_tmp_dir"),
         *("capture_output", "enable_backlog_metric", "enable_stdio_inheritance"),

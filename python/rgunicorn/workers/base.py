@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rgunicorn import _native, reloader, util
 from rgunicorn.http._refusals import refusal
 from rgunicorn.http.wsgi import error_environ
+from rgunicorn.workers import _readiness
 from rgunicorn.workers.workertmp import WorkerTmp
 
 if TYPE_CHECKING:
@@ -139,6 +140,17 @@ class Worker:
             for path in reloader.files_of(error):
                 self.reloader.add_extra_file(path)
             self.wsgi = util.make_fail_app(traceback.format_exc())
+        else:
+            if self.cfg.ready_path is not None:
+                self.answer_ready_path(self.cfg.ready_path)
+
+    def answer_ready_path(self, path: str) -> None:
+        """Puts the answers to `ready_path` in front of the application."""
+        answering = _readiness.answering(path, self.slot, self.wsgi)
+        if answering is None:
+            self.log.warning("ready_path has no effect: the application is neither of WSGI nor of ASGI")
+        else:
+            self.wsgi = answering
 
     def _make_reloader(self) -> reloader.ReloaderBase:
         self.log.warning("Reloader is on. Use in development only!")

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import inspect
 import os
+import re
 import time
 from collections.abc import Awaitable
 from typing import Any, cast
@@ -17,6 +18,7 @@ from typing import Any, cast
 from rgunicorn import _native
 from rgunicorn._arbiter import listening
 from rgunicorn.http.wsgi import overwritten
+from rgunicorn.workers import _readiness
 from rgunicorn.workers.base import Worker
 
 try:
@@ -32,6 +34,7 @@ try:
     )
     from tornado.ioloop import IOLoop, PeriodicCallback
     from tornado.platform.asyncio import BaseAsyncIOLoop
+    from tornado.routing import AnyMatches, PathMatches, Rule, RuleRouter
     from tornado.web import RequestHandler
     from tornado.websocket import WebSocketHandler
     from tornado.wsgi import WSGIContainer
@@ -54,6 +57,8 @@ LAST_STEPS = 0.3
 #: The code of a websocket that ends because its server does (RFC 6455, section 7.4.1).
 GOING_AWAY = 1001
 
+#: Applications that tornado's server takes as they are.
+_TORNADOS = (WSGIContainer, HTTPServerConnectionDelegate)
 _STOCK_CLEAR = RequestHandler.clear
 _STOCK_SERVER = f"TornadoServer/{tornado.version}"
 #: By which the coroutine of a request is known among the tasks: it goes on when its response is out.
@@ -120,10 +125,19 @@ class TornadoWorker(Worker):
             else:
                 self.slot.retire()
 
+    def answer_ready_path(self, path: str) -> None:
+        """Puts the answers to `ready_path` in front of a WSGI application; tornado's own get a router."""
+        if not isinstance(self.wsgi, _TORNADOS):
+            super().answer_ready_path(path)
+
     def _make_server(self) -> Server:
         app = self.wsgi
-        if not isinstance(app, (WSGIContainer, HTTPServerConnectionDelegate)):
+        if not isinstance(app, _TORNADOS):
             app = Container(app, self)
+        elif self.cfg.ready_path is not None:
+            answer = Container(_readiness.Answer(self.slot), self)
+            path = PathMatches(re.escape(self.cfg.ready_path))
+            app = RuleRouter([Rule(path, answer), Rule(AnyMatches(), app)])
         server = Server(
             app,
             no_keep_alive=self.cfg.keepalive <= 0,

@@ -142,6 +142,16 @@ fn the_settings_document_is_current() {
 }
 
 #[test]
+fn a_path_of_a_url_begins_with_a_slash_and_has_no_query() {
+    assert_eq!(check("ready_path", " /ready "), Ok(Value::Text("/ready".into())));
+    assert_eq!(check("ready_path", Raw::None), Ok(Value::None));
+    for text in ["ready", "", "http://a/ready", "/ready?", "/#"] {
+        let message = format!("Not a path that begins with '/', without a query: {text}");
+        assert_eq!(check("ready_path", text), Err(message), "{text}");
+    }
+}
+
+#[test]
 fn counts_are_read_as_python_reads_numbers() {
     for (text, number) in
         [("4", 4), (" 4 ", 4), ("0x10", 16), ("0o17", 15), ("0b11", 3), ("1_000", 1000), ("00", 0)]
