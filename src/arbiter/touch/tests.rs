@@ -1,3 +1,5 @@
+//! Bursts, what a file is known by, and the way to it.
+
 use std::cell::RefCell;
 
 use super::*;
