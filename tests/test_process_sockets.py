@@ -127,6 +127,20 @@ def test_the_attribute_systemd_tells_hooks(serve: Serve) -> None:
     serve("views:app", config=config).wait_for_log("systemd False$")
 
 
+@pytest.mark.ours("it ends with a traceback")
+def test_sockets_of_systemd_that_are_named_too_are_served_once() -> None:
+    with Passed(["127.0.0.1", "::1"], binds=["fd://3", "fd://4"]) as server:
+        assert [address[0] for address in server.addresses] == ["127.0.0.1", "::1"]
+        hello(server)
+        server.stop()
+        assert "Error while closing" not in server.log()
+
+
+def test_names_of_sockets_are_no_more_than_names() -> None:
+    with Passed(["127.0.0.1"], env={"LISTEN_FDNAMES": "web"}) as server:
+        hello(server)
+
+
 # fd://
 
 
@@ -346,3 +360,19 @@ def test_addresses_of_reloads_that_overtake_each_other_are_closed(serve: Serve, 
     assert server.get("/").body == b"ok"
     wait_for(lambda: len(processes.sockets(server.pid)) == opened, "the end of those in between")
     assert [path.name for path in tmp_path.iterdir()] == ["2"]
+
+
+# What is left of them
+
+
+@pytest.mark.ours("sockets are left to the garbage collector")
+@pytest.mark.parametrize("name", ["sync", "gthread", "gevent", "tornado"])
+def test_no_socket_is_left_to_the_garbage_collector(name: str, serve: Serve) -> None:
+    if name not in ("sync", "gthread"):
+        pytest.importorskip(name)
+    server = serve("views:app", "-k", name, env={"PYTHONDEVMODE": "1"})
+    assert server.get("/hello").status == 200
+    server.kill(signal.SIGHUP)
+    wait_for(lambda: server.log().count("Worker exiting") == 1, "the end of the first worker")
+    server.stop()
+    assert "ResourceWarning" not in server.log()

@@ -245,6 +245,9 @@ class Arbiter(Orders, Reports):
             self.app.reload()
             self.setup(self.app)
             self.log.reopen_files()
+            if self.worker_class is not before.cfg.worker_class:
+                # The new one may not want it; native ones say so again.
+                sock.hand_out_at_once(self.LISTENERS)
             if self._shared != before.shared and not self.systemd:
                 self.LISTENERS = self._rebound(before)
                 self.log.info("Listening at: %s", self._listening_at())

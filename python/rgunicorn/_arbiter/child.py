@@ -89,3 +89,5 @@ def _leave(arbiter: Arbiter, worker: Worker) -> None:
         arbiter.cfg.worker_exit(arbiter, worker)
     except Exception:
         arbiter.log.warning("Exception during worker exit:\n%s", traceback.format_exc())
+    for listener in (*worker.sockets, *arbiter.LISTENERS):
+        listener.close()
