@@ -13,9 +13,10 @@ use pyo3::prelude::*;
 
 use super::children::Time;
 use super::host::{Host, Reload};
-use super::line::Line;
+use super::line::{Level, Line};
 use super::plan::{Action, Limits, Plan};
 use super::requests;
+use super::touch::Touch;
 use crate::log::Reason;
 use crate::scoreboard::{Board, Running, Slot};
 use crate::sys::fork::{self, Side};
@@ -39,6 +40,9 @@ const SIGNALS: [Signal; 10] = [
     Signal::SIGWINCH,
     Signal::SIGCHLD,
 ];
+
+/// How the poll reports that something has happened to the files of `touch_reload`, or beside them.
+const TOUCHED: Token = Token(2);
 
 /// Workers that can exist at once. A place costs memory only once it has been used.
 const MOST_WORKERS: usize = 4096;
@@ -72,12 +76,14 @@ pub fn run(arbiter: &Bound<'_, PyAny>, wrap_slot: WrapSlot) -> PyResult<End> {
     run.take_held_signals()?;
     run.collect_children();
     run.take_orders();
+    run.take_touches();
     loop {
         if let Some(end) = run.settle(py) {
             return Ok(end);
         }
         run.sleep(py)?;
         run.take_signals();
+        run.take_touches();
     }
 }
 
@@ -90,6 +96,7 @@ struct Run<'a, 'py> {
     signals: SignalPipe,
     board: Arc<Board>,
     pokes: OwnedFd,
+    touch: Touch,
     poll: Poll,
     events: Events,
     /// Workers watch the read end: it ends when the last copy of the write end is gone, which is the
@@ -119,6 +126,7 @@ impl<'a, 'py> Run<'a, 'py> {
             signals,
             board,
             pokes,
+            touch: Touch::default(),
             poll,
             events: Events::with_capacity(8),
             lifeline,
@@ -185,6 +193,28 @@ impl<'a, 'py> Run<'a, 'py> {
                 }
             }
             Err(error) => self.fail(error),
+        }
+    }
+
+    /// A file of `touch_reload` that has changed is a HUP.
+    fn take_touches(&mut self) {
+        let files = match self.host.touch_files() {
+            Ok(files) => files,
+            Err(error) => return self.fail(error),
+        };
+        let changed = self.touch.changed(&files, self.poll.registry(), TOUCHED, now());
+        for file in &changed {
+            let line = Line::new(
+                Level::Info,
+                "touch_reload: %s has changed",
+                [file.to_string_lossy().into_owned().into()],
+            );
+            self.perform_all(vec![Action::Log(line)]);
+        }
+        if !changed.is_empty() {
+            let actions = self.plan.signal(Signal::SIGHUP, &self.limits, now());
+            self.perform_all(actions);
+            self.take_orders();
         }
     }
 
@@ -354,15 +384,17 @@ impl<'a, 'py> Run<'a, 'py> {
             let board = &self.board;
             self.plan.observe(|slot| board.snapshot(slot), now());
         }
-        let report = match self.host.report_backlog() {
+        let tending = match self.host.tend(self.plan.children()) {
             Ok(next) => next,
             Err(error) => {
                 self.fail(error);
                 None
             }
         };
-        let timeout = self.plan.deadline(&self.limits).map(|deadline| deadline.saturating_sub(now()));
-        let timeout = timeout.into_iter().chain(report).min();
+        let until = |deadline: Time| deadline.saturating_sub(now());
+        let timeout = self.plan.deadline(&self.limits).map(until);
+        let touched = self.touch.deadline().map(until);
+        let timeout = timeout.into_iter().chain(tending).chain(touched).min();
         let (poll, events) = (&mut self.poll, &mut self.events);
         let slept = py.detach(|| poll.poll(events, timeout));
         if unwatched {
