@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Seconds until a sign of life that could not be sent is tried again; less if it is wanted more often.
 _AGAIN = 1.0
+#: Seconds that the import of an application may take in a process that is watched.
+_LOADING = 600.0
 
 
 class Phase(enum.Enum):
@@ -52,9 +54,24 @@ class Manager:
         """The reload is over, whatever came of it: as soon as a worker serves, systemd is told so."""
         self._phase = Phase.STARTING
 
+    def goes_away(self) -> None:
+        """The program is executed anew: until it has loaded the application there is no sign of life."""
+        self._wait(_LOADING)
+
+    def comes_back(self) -> None:
+        """It could not be executed."""
+        self._wait(0)
+
     def goes_on_reloading(self) -> None:
         """The program was executed anew in a reload, which goes on."""
         self._phase = Phase.RELOADING
+        self._wait(0)
+
+    def _wait(self, least: float) -> None:
+        """How long systemd is to wait for a sign of life: `least` seconds, or longer if it wants to."""
+        if self._beat_every is not None:
+            seconds = max(2 * self._beat_every, least)
+            self._tell(f"WATCHDOG=1\nWATCHDOG_USEC={int(seconds * 1e6)}")
 
     def takes_over(self, pid: int) -> None:
         """The arbiter before this one is gone: this process is the main one."""

@@ -149,9 +149,11 @@ class Program:
             "files": self._files(listeners),
             "graceful_timeout": self.cfg.graceful_timeout,
         }
+        self._manager.goes_away()
         try:
             self._execute(_start.ENVIRONMENT, left, listeners)
         finally:
+            self._manager.comes_back()
             for listener in listeners:
                 os.set_inheritable(listener.fileno(), False)
 
