@@ -7,6 +7,7 @@ pub mod clock;
 pub mod epoll;
 pub mod file;
 pub mod fork;
+pub mod memory;
 pub mod mmap;
 pub mod pipe;
 pub mod random;
