@@ -21,8 +21,8 @@ impl Casualties {
 
     /// Whether there are more than when it was asked last.
     pub fn grew(&mut self) -> bool {
-        let before = std::mem::replace(&mut self.known, self.count());
-        self.known > before
+        let now = self.count();
+        now > std::mem::replace(&mut self.known, now)
     }
 
     fn count(&self) -> u64 {

@@ -11,14 +11,14 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use pyo3::prelude::*;
 
+use super::burial::{Deceased, Undertaker};
 use super::children::Time;
 use super::host::Host;
 use super::line::Line;
 use super::plan::{Action, Limits, Plan};
-use super::requests;
-use crate::log::Reason;
+use super::{memory, requests};
 use crate::net::Handoff;
-use crate::scoreboard::{Board, Running, Slot};
+use crate::scoreboard::{Board, Slot};
 use crate::sys::fork::{self, Side};
 use crate::sys::signals::{self, SignalPipe};
 use crate::sys::{clock, pipe, random};
@@ -81,6 +81,7 @@ struct Run<'a, 'py> {
     failure: Option<String>,
     signals: SignalPipe,
     board: Arc<Board>,
+    undertaker: Undertaker,
     pokes: OwnedFd,
     poll: Poll,
     events: Events,
@@ -113,6 +114,7 @@ impl<'a, 'py> Run<'a, 'py> {
             signals,
             // A system without such sockets does without.
             board: Board::new(MOST_WORKERS, waker, Handoff::new().ok())?,
+            undertaker: Undertaker::new(),
             pokes,
             poll,
             events: Events::with_capacity(8),
@@ -178,7 +180,8 @@ impl<'a, 'py> Run<'a, 'py> {
     fn collect_children(&mut self) {
         while let Some((pid, exit, status)) = fork::reap() {
             self.look();
-            let actions = self.plan.exited(pid, exit, status, false, &self.limits, now());
+            let starved = self.undertaker.starved(exit);
+            let actions = self.plan.exited(pid, exit, status, starved, &self.limits, now());
             self.perform_all(actions);
         }
     }
@@ -199,6 +202,8 @@ impl<'a, 'py> Run<'a, 'py> {
                 Err(error) => self.fail(error),
             },
             Action::Halt { status, reason } => {
+                // Nothing can be made of a failure any more.
+                let _ = self.host.log(&self.undertaker.line());
                 let reason = reason.map(str::to_owned).or(self.failure.take());
                 return Some(End::Halt { status, reason });
             }
@@ -232,11 +237,7 @@ impl<'a, 'py> Run<'a, 'py> {
                 logged.and(self.host.abort_worker(pid))
             }
             Action::Reaped { pid, slot, why, named } => {
-                let running = self.board.running(slot);
-                let lost = if named { Vec::new() } else { requests::lost(pid, &running, now()) };
-                let logged = self.log_all(lost).and(self.log_what_is_left(pid, slot, &running, why));
-                self.board.release(slot);
-                self.host.remove_worker(pid).and(logged)
+                self.undertaker.bury(&Deceased { pid, slot, why, named }, &self.board, &self.host, now())
             }
             Action::Log(line) => self.host.log(&line),
             Action::Handle(signal) => self.host.handle(signal),
@@ -246,7 +247,11 @@ impl<'a, 'py> Run<'a, 'py> {
                 }
                 Ok(())
             }
-            Action::Weigh(_) => Ok(()),
+            Action::Weigh(pids) => {
+                let heavy = memory::heavy(&pids, self.limits.memory.unwrap_or(u64::MAX));
+                let actions = self.plan.weighed(&heavy, &self.limits, now());
+                actions.into_iter().try_for_each(|action| self.act(action))
+            }
             Action::ProveReload => self.host.prove_reload(),
             Action::KeepReload => self.host.keep_reload(),
             Action::DropReload => self.host.drop_reload(),
@@ -258,18 +263,6 @@ impl<'a, 'py> Run<'a, 'py> {
             }
             Action::CloseListeners => self.host.close_listeners(),
         }
-    }
-
-    /// Writes the lines of the access log that a worker has not written: of requests that it has served, of responses
-    /// that it was sending, and of the requests that it was serving when it ended.
-    fn log_what_is_left(&self, pid: i32, slot: usize, running: &[Running], why: Reason) -> PyResult<()> {
-        for lines in self.board.unwritten(slot).iter().filter(|lines| !lines.is_empty()) {
-            self.host.write_access_lines(lines)?;
-        }
-        for cut in running.iter().filter(|request| !request.logged) {
-            self.host.log_cut_request(pid, &cut.request, requests::taken(cut, now()), why)?;
-        }
-        Ok(())
     }
 
     fn log_all(&self, lines: Vec<Line>) -> PyResult<()> {

@@ -21,7 +21,8 @@ pub fn private(pid: i32) -> io::Result<u64> {
 /// `Private_Dirty:      1234 kB`
 fn sum(text: &str) -> u64 {
     let size = |line: &str| line.split_whitespace().nth(1)?.parse::<u64>().ok();
-    let private = text.lines().filter(|line| line.starts_with("Private_Clean:") || line.starts_with("Private_Dirty:"));
+    let private =
+        text.lines().filter(|line| line.starts_with("Private_Clean:") || line.starts_with("Private_Dirty:"));
     private.filter_map(size).sum::<u64>() * 1024
 }
 
