@@ -39,8 +39,9 @@ class Config:
         self.env_orig = os.environ.copy()
         #: How the number of workers was found, if that was left to the server.
         self.workers_sum: str | None = None
-        #: Bytes that a worker may have, 0 for any number; and how they were found, if that was left to the server.
+        #: Bytes that a worker may have, 0 for any number.
         self.worker_memory = 0
+        #: How they were found, if that was left to the server.
         self.worker_memory_sum: str | None = None
         self._networks: dict[str, list[_Network]] = {}
 
