@@ -23,7 +23,7 @@ use crate::sys::fork::{self, Side};
 use crate::sys::signals::{self, SignalPipe};
 use crate::sys::{clock, pipe, random};
 
-use anew::Equipment;
+use anew::{Equipment, Lifeline};
 
 mod anew;
 mod events;
@@ -106,11 +106,6 @@ struct Run<'a, 'py> {
     lifeline: Lifeline,
     /// Ends when the arbiter does that has started this one.
     predecessor: Option<OwnedFd>,
-}
-
-struct Lifeline {
-    reader: Option<OwnedFd>,
-    writer: OwnedFd,
 }
 
 impl<'a, 'py> Run<'a, 'py> {
@@ -201,6 +196,7 @@ impl<'a, 'py> Run<'a, 'py> {
             Action::Halt { status, reason } => {
                 // Nothing can be made of a failure any more.
                 let _ = self.host.log(&self.undertaker.line());
+                self.lifeline.leave_open();
                 let reason = reason.map(str::to_owned).or(self.failure.take());
                 return Some(End::Halt { status, reason });
             }

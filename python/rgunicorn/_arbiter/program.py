@@ -146,6 +146,7 @@ class Program:
             "workers": {pid: _plain_attributes(worker) for pid, worker in self.WORKERS.items()},
             # Should the program not come to its arbiter.
             "descriptors": [listener.fileno() for listener in listeners],
+            "files": self._files(listeners),
             "graceful_timeout": self.cfg.graceful_timeout,
         }
         try:
@@ -153,6 +154,14 @@ class Program:
         finally:
             for listener in listeners:
                 os.set_inheritable(listener.fileno(), False)
+
+    def _files(self, listeners: Sequence[sock.BaseSocket]) -> list[str]:
+        """What this arbiter is to remove at its end."""
+        found = [] if self.pidfile is None else [self.pidfile.path]
+        if not self._has_sibling():
+            files = (getattr(listener, "file", None) for listener in listeners)
+            found += [file[0] for file in files if file is not None]
+        return found
 
     def _go_on(self) -> None:
         """Takes over from the program before, and does what a reload does."""
