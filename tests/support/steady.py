@@ -218,8 +218,8 @@ def booted(arbiter: int) -> list[int]:
 
 
 def kinds(pid: int) -> Counter[str]:
-    """The open descriptors of a process by kind: `socket`, `pipe`, or what they point to."""
-    return Counter(name.partition(":[")[0] for name in processes.descriptors(pid))
+    """The open descriptors of a process by kind: `socket`, `pipe`, or the name of a file."""
+    return Counter(Path(name.partition(":[")[0]).name for name in processes.descriptors(pid))
 
 
 def proportional_memory(pid: int) -> int:
