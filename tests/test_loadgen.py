@@ -236,7 +236,7 @@ def test_a_close_that_costs_no_request_is_no_failure() -> None:
 def test_a_close_that_nobody_has_looked_at_is_seen_before_the_next_request() -> None:
     loop, ledger = Loop(), Ledger()
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        client = Client(loop, ledger, STYLES["kept"], listener.getsockname(), 0.0, 3600.0, 5.0)
+        client = Client(loop, ledger, STYLES["kept"], listener.getsockname(), time.monotonic(), 3600.0, 5.0)
         # It begins to connect, and sends once it has.
         loop.turn()
         loop.turn()
