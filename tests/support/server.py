@@ -66,6 +66,8 @@ class Server:
         self.program = program
         #: What runs the command, in front of it: strace, unshare.
         self.prefix: list[str] = []
+        #: Descriptors that it inherits.
+        self.descriptors: Sequence[int] = ()
         self.home = Path(tempfile.mkdtemp(prefix="rg-"))
         self.directory = self.home / "run"
         self.temporary = self.home / "tmp"
@@ -132,6 +134,7 @@ class Server:
                 stdout=stdout,
                 stderr=stderr,
                 start_new_session=True,
+                pass_fds=self.descriptors,
                 preexec_fn=self._prepare,
             )
         return self
