@@ -19,7 +19,7 @@ MAY_NAME: dict[str, set[str]] = {
     "proto": set(),
     "sys": set(),
     "net": {"sys"},
-    "scoreboard": {"sys"},
+    "scoreboard": {"net", "sys"},
     "reactor": {"proto", "net", "sys", "scoreboard", "settings"},
     "log": {"proto", "reactor", "settings", "sys"},
     "wsgi": {"proto", "reactor", "net", "sys", "log"},

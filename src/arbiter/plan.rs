@@ -134,6 +134,14 @@ impl Plan {
         self.children.count(|child| child.watched_since().is_some()) > 0
     }
 
+    /// How many workers take connections of others, and stay.
+    pub fn takers(&self) -> usize {
+        match self.course {
+            Course::Serve => self.children.count(|child| child.stays() && child.seen.takes),
+            Course::Stop(_) => 0,
+        }
+    }
+
     /// A worker has been forked.
     pub fn forked(&mut self, pid: i32, age: u64, slot: usize, now: Time) {
         self.children.add(Child::new(pid, age, slot, self.generation, now));

@@ -17,6 +17,7 @@ use super::line::Line;
 use super::plan::{Action, Limits, Plan};
 use super::requests;
 use crate::log::Reason;
+use crate::net::Handoff;
 use crate::scoreboard::{Board, Running, Slot};
 use crate::sys::fork::{self, Side};
 use crate::sys::signals::{self, SignalPipe};
@@ -110,7 +111,8 @@ impl<'a, 'py> Run<'a, 'py> {
             plan: Plan::default(),
             failure: None,
             signals,
-            board: Board::new(MOST_WORKERS, waker)?,
+            // A system without such sockets does without.
+            board: Board::new(MOST_WORKERS, waker, Handoff::new().ok())?,
             pokes,
             poll,
             events: Events::with_capacity(8),
@@ -123,6 +125,7 @@ impl<'a, 'py> Run<'a, 'py> {
         loop {
             self.look();
             let actions = self.plan.settle(&self.limits, now());
+            self.show_takers();
             if actions.is_empty() {
                 return None;
             }
@@ -204,12 +207,21 @@ impl<'a, 'py> Run<'a, 'py> {
         None
     }
 
+    /// Tells the workers whether anybody takes the connections of those that leave.
+    fn show_takers(&self) {
+        if let Some(handoff) = self.board.handoff() {
+            handoff.set_takers(self.plan.takers());
+        }
+    }
+
     fn act(&mut self, action: Action) -> PyResult<()> {
         match action {
             Action::Spawn | Action::Halt { .. } => {
                 unreachable!("only `settle` gives these, and `perform` takes them")
             }
             Action::Signal(pid, signal) => {
+                // Before anybody leaves who counts as one.
+                self.show_takers();
                 send(pid, signal);
                 Ok(())
             }

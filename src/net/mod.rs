@@ -1,7 +1,11 @@
-//! Addresses, listeners and streams.
+//! Addresses, listeners and streams, and the way of a stream from one worker to another.
 
+mod handoff;
 mod listener;
+mod moved;
 mod stream;
 
+pub use handoff::{Handoff, Passed};
 pub use listener::{Address, Listener};
+pub use moved::{Moved, Past};
 pub use stream::Stream;

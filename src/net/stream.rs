@@ -13,13 +13,15 @@ pub struct Stream {
     fd: OwnedFd,
     /// Somebody else has a handle on the socket and goes on with it.
     handed_over: AtomicBool,
+    /// It came from a worker whose application had forked.
+    shared: AtomicBool,
 }
 
 /// A process that the application has forked may hold the socket open: without the shutdown the peer would not learn that
 /// the connection has ended. In such a process, the connection is the parent's and must be left alone.
 impl Drop for Stream {
     fn drop(&mut self) {
-        if fork::has_forked() && !*self.handed_over.get_mut() {
+        if self.is_shared() && !self.is_handed_over() {
             self.shutdown();
         }
     }
@@ -28,7 +30,17 @@ impl Drop for Stream {
 impl Stream {
     /// Wraps an accepted socket.
     pub fn plain(fd: OwnedFd) -> Self {
-        Self { fd, handed_over: AtomicBool::new(false) }
+        Self { fd, handed_over: AtomicBool::new(false), shared: AtomicBool::new(false) }
+    }
+
+    /// A process that an application has forked may hold the socket too.
+    pub fn share(&self) {
+        self.shared.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether such a process may hold it.
+    pub fn is_shared(&self) -> bool {
+        self.shared.load(Ordering::Relaxed) || fork::has_forked()
     }
 
     /// Somebody else goes on with the socket: dropping this leaves the connection as it is.

@@ -37,7 +37,7 @@ impl Slot {
     #[staticmethod]
     fn alone() -> PyResult<Self> {
         let nobody = File::options().write(true).open("/dev/null")?;
-        let slot = Board::new(1, nobody.into())?.claim().expect("nobody has the only one");
+        let slot = Board::new(1, nobody.into(), None)?.claim().expect("nobody has the only one");
         Ok(Self { inner: slot, leaving: Arc::default() })
     }
 

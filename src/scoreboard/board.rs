@@ -17,6 +17,7 @@ use super::lane::{self, LANE_WORDS, LANES, Running};
 use super::lines::{self, LINES_WORDS};
 use super::slot::{self, Slot};
 use super::{Snapshot, State};
+use crate::net::Handoff;
 use crate::sys::mmap::SharedWords;
 use crate::sys::pipe;
 
@@ -26,7 +27,7 @@ const ASLEEP: usize = 0;
 /// Word of the header: 1 once the service was told to end.
 const ENDING: usize = 1;
 
-/// Words of one slot with its first lane: seven cache lines of 64 bytes.
+/// Words of one slot with its first lane: eight cache lines of 64 bytes.
 const SLOT_WORDS: usize = slot::WORDS + LANE_WORDS;
 
 /// The areas for lines of one worker.
@@ -41,14 +42,20 @@ pub struct Board {
     memory: SharedWords,
     slots: usize,
     waker: OwnedFd,
+    handoff: Option<Handoff>,
 }
 
 impl Board {
     /// Room for `slots` workers at once. `waker` is the write end of a non-blocking pipe that the arbiter
-    /// polls.
-    pub fn new(slots: usize, waker: OwnedFd) -> io::Result<Arc<Self>> {
+    /// polls; through `handoff` workers pass connections to each other, if they can.
+    pub fn new(slots: usize, waker: OwnedFd, handoff: Option<Handoff>) -> io::Result<Arc<Self>> {
         let memory = SharedWords::new(HEADER_WORDS + slots * (SLOT_WORDS + WORDS_BEHIND))?;
-        Ok(Arc::new(Self { memory, slots, waker }))
+        Ok(Arc::new(Self { memory, slots, waker, handoff }))
+    }
+
+    /// Where workers pass connections to each other.
+    pub fn handoff(&self) -> Option<&Handoff> {
+        self.handoff.as_ref()
     }
 
     /// Takes a free slot for a worker that is about to be forked; `None` if there is none. Only the arbiter
@@ -77,9 +84,12 @@ impl Board {
             state,
             retiring: flags & slot::RETIRING != 0,
             stuck: flags & slot::STUCK != 0,
+            takes: flags & slot::TAKES != 0,
             busy_since: words[slot::BUSY_SINCE].load(Relaxed),
             beat: words[slot::BEAT].load(Relaxed),
             requests: words[slot::REQUESTS].load(Relaxed),
+            handed: words[slot::HANDED].load(Relaxed),
+            cut: words[slot::CUT].load(Relaxed),
             loaded: words[slot::LOADED].load(Relaxed),
         }
     }

@@ -62,12 +62,18 @@ pub struct Snapshot {
     pub retiring: bool,
     /// A request of the worker does not end: there is no use in waiting for it.
     pub stuck: bool,
+    /// The worker takes connections that others pass on.
+    pub takes: bool,
     /// Start of the current request, if `Busy`: CLOCK_MONOTONIC in nanoseconds.
     pub busy_since: u64,
     /// The latest `beat`, 0 if none: CLOCK_MONOTONIC in nanoseconds.
     pub beat: u64,
     /// Requests counted.
     pub requests: u64,
+    /// Connections that it has passed on.
+    pub handed: u64,
+    /// Requests that it has left unanswered.
+    pub cut: u64,
     /// When the worker had loaded the application, 0 if it has not: CLOCK_MONOTONIC in nanoseconds.
     pub loaded: u64,
 }
@@ -78,9 +84,12 @@ impl Snapshot {
         state: State::Booting,
         retiring: false,
         stuck: false,
+        takes: false,
         busy_since: 0,
         beat: 0,
         requests: 0,
+        handed: 0,
+        cut: 0,
         loaded: 0,
     };
 }

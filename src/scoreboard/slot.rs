@@ -7,9 +7,10 @@ use std::sync::atomic::Ordering::{Relaxed, Release, SeqCst};
 use super::board::{Board, UNSENT, WRITTEN_SOON};
 use super::lane::{LANES, Lane};
 use super::{State, lines};
+use crate::net::Handoff;
 
-/// Words of a slot without its lanes: one cache line of 64 bytes.
-pub const WORDS: usize = 8;
+/// Words of a slot without its lanes: two cache lines of 64 bytes.
+pub const WORDS: usize = 16;
 
 // These words.
 pub const STATE: usize = 0;
@@ -20,11 +21,14 @@ pub const FLAGS: usize = 4;
 pub const LOADED: usize = 5;
 /// One bit for each lane that the worker has opened.
 pub const OPENED: usize = 6;
+pub const HANDED: usize = 7;
+pub const CUT: usize = 8;
 
 // Bits of `FLAGS`.
 pub const RETIRING: u64 = 1;
 pub const LATE: u64 = 2;
 pub const STUCK: u64 = 4;
+pub const TAKES: u64 = 8;
 
 /// A worker's own place on the board. Cheap to clone.
 #[derive(Clone)]
@@ -97,6 +101,38 @@ impl Slot {
     /// Whether the arbiter has found that the worker takes too long.
     pub fn is_late(&self) -> bool {
         self.words()[FLAGS].load(SeqCst) & LATE != 0
+    }
+
+    /// Where workers pass connections to each other; `None` in a server that has no siblings.
+    pub fn handoff(&self) -> Option<&Handoff> {
+        self.board.handoff()
+    }
+
+    /// The worker takes connections of others from now on. To be said before it has booted.
+    pub fn takes(&self) {
+        self.words()[FLAGS].fetch_or(TAKES, SeqCst);
+    }
+
+    /// The worker leaves, and takes none any more: the arbiter hears of it at once, as it may not know yet.
+    pub fn takes_no_more(&self) {
+        if self.words()[FLAGS].fetch_and(!TAKES, SeqCst) & TAKES != 0 {
+            self.board.wake();
+        }
+    }
+
+    /// The worker has passed one connection on. To be called by one thread at a time.
+    pub fn hand(&self) {
+        self.add(HANDED, 1);
+    }
+
+    /// The worker leaves without having answered so many requests. To be called by one thread at a time.
+    pub fn cut(&self, requests: usize) {
+        self.add(CUT, requests as u64);
+    }
+
+    fn add(&self, which: usize, count: u64) {
+        let word = &self.words()[which];
+        word.store(word.load(Relaxed) + count, Relaxed);
     }
 
     /// Whether the service was told to end. The worker may still be given requests.

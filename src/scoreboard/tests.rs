@@ -12,7 +12,7 @@ type Case<'a> = (&'a [u8], &'a [u8], Option<SocketAddr>, &'a str);
 
 fn board(slots: usize) -> (Arc<Board>, OwnedFd) {
     let (reader, writer) = pipe::nonblocking().unwrap();
-    (Board::new(slots, writer).unwrap(), reader)
+    (Board::new(slots, writer, None).unwrap(), reader)
 }
 
 /// What a worker does that serves one request at a time.

@@ -15,6 +15,7 @@ use super::file;
 
 /// A run of shared 64-bit words, aligned to a page and zero at first. Pages that nobody touches cost no
 /// memory.
+#[derive(Debug)]
 pub struct SharedWords {
     start: NonNull<AtomicU64>,
     len: usize,

@@ -10,6 +10,7 @@ pub mod fork;
 pub mod mmap;
 pub mod pipe;
 pub mod random;
+pub mod rights;
 pub mod signals;
 pub mod socket;
 

@@ -37,7 +37,7 @@ class Deployed(Server):
         program, *arguments = words
         assert Path(program).name == "rgunicorn"
         self.words = [str(Path(sys.executable).with_name("rgunicorn")), *arguments]
-        self.descriptors = descriptors
+        self.descriptors = list(descriptors)
         (self.directory / "shop.py").write_text(SHOP)
         shutil.copy(DEPLOY / "gunicorn.conf.py", self.directory)
         self.files = self._files()

@@ -66,8 +66,8 @@ class Server:
         self.program = program
         #: What runs the command, in front of it: strace, unshare.
         self.prefix: list[str] = []
-        #: Descriptors that it inherits.
-        self.descriptors: Sequence[int] = ()
+        #: Open descriptors that it gets.
+        self.descriptors: list[int] = []
         self.home = Path(tempfile.mkdtemp(prefix="rg-"))
         self.directory = self.home / "run"
         self.temporary = self.home / "tmp"

@@ -4,8 +4,8 @@
      "lanes": [{"style": "kept", "clients": 8, "rate": 60}]}
 
 `rate` is that of all clients of the lane together, per second (of threes, for `pipelined`). It writes
-`steady` when every client has had answers, goes on until its standard input ends, waits for what is still out, and
-writes one line of JSON.
+`steady` when every client has had answers, goes on until its standard input ends, waits for what is out then,
+and writes one line of JSON.
 """
 
 from __future__ import annotations

@@ -80,9 +80,9 @@ class Client:
             if not fate:
                 return link
             link.end(fate)
-        link = Link(self.loop, self, self.address, self.style.pace)
-        self.links.add(link)
         self.ledger.connections += 1
+        link = Link(self.loop, self, self.address, self.ledger.connections, self.style.pace)
+        self.links.add(link)
         return link
 
     def _have_patience(self, link: Link, errand: Errand) -> None:
@@ -143,6 +143,7 @@ class Client:
                 style=errand.style if errand else "",
                 kind=kind,
                 detail=detail,
+                connection=link.number,
                 served=link.served,
                 age=round(now - link.opened, 4),
                 worker=link.worker,

@@ -18,7 +18,8 @@ class Failure:
     #: refused, reset, closed, truncated, status, body, malformed, unasked or timeout.
     kind: str
     detail: str
-    #: What the connection has had before: responses, seconds, the last worker's pid.
+    #: The connection, and what it has had before: responses, seconds, the last worker's pid.
+    connection: int
     served: int
     age: float
     worker: str

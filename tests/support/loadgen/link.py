@@ -53,10 +53,13 @@ class Loop:
 class Link:
     """A connection and the requests that wait for their responses on it."""
 
-    def __init__(self, loop: Loop, owner: Owner, address: Address, pace: float | None = None) -> None:
+    def __init__(
+        self, loop: Loop, owner: Owner, address: Address, number: int, pace: float | None = None
+    ) -> None:
         self.loop = loop
         self.owner = owner
         self.address = address
+        self.number = number
         self.pace = pace
         self.opened = time.monotonic()
         self.waiting: deque[Errand] = deque()
