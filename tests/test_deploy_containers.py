@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from support.deployed import DEPLOY, Deployed, dockerfile, entrypoint, flag, free_port, instruction, setting
+from support.processes import wait_for
 
 pytestmark = pytest.mark.ours("Gunicorn has no ready_path")
 
@@ -69,6 +70,19 @@ def test_compose_waits_for_the_service_to_end() -> None:
     assert seconds(shop["stop_grace_period"]) > setting("graceful_timeout")
     assert shop["ports"] == [f"8000:{instruction('EXPOSE')}"]
     assert "command" not in shop
+
+
+def test_the_pod_starts_the_service_and_fails_its_probe_before_it_ends() -> None:
+    pod = objects()["Deployment"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    added = {each["name"]: each["value"] for each in container["env"]}
+    with Deployed([*entrypoint(), *container["args"]], {**image(), **added}) as server:
+        probes = [container[name]["httpGet"] for name in ("startupProbe", "readinessProbe")]
+        assert [server.get(probe["path"]).status for probe in probes] == [200, 200]
+        server.kill(signal.SIGTERM)
+        wait_for(lambda: server.get(probes[1]["path"]).status == 503, "a 503")
+        assert server.get("/").status == 200
+        server.stop()
 
 
 def test_the_pod_gets_the_time_that_it_needs_to_end() -> None:

@@ -11,12 +11,14 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from support.deployed import DEPLOY, Deployed, flag, free_port, setting
+from support.processes import wait_for
 
 pytestmark = pytest.mark.ours("Gunicorn has no ready_path")
 
@@ -51,13 +53,13 @@ class Systemd:
         self.reports.bind(str(directory / "notify"))
         self.reports.settimeout(20)
 
-    def start(self) -> Deployed:
-        """The service, which has not listened yet."""
+    def service(self) -> Deployed:
+        """The service, not started."""
         notify = str(self.reports.getsockname())
-        environment = {"NOTIFY_SOCKET": notify, "WATCHDOG_USEC": "1000000"}
+        environment = {"NOTIFY_SOCKET": notify}
         server = Deployed(COMMAND, environment, [self.listener.fileno()])
         server.prefix = [sys.executable, "-c", ACTIVATE, str(self.listener.fileno())]
-        return server.start()
+        return server
 
     def wait_for_report(self, wanted: str) -> None:
         """Waits until the service has said so."""
@@ -93,6 +95,36 @@ def test_the_service_gets_the_time_that_it_needs_to_end() -> None:
         f"{flag(COMMAND, '--shutdown-delay')} + {setting('graceful_timeout')}"
         in (DEPLOY / "systemd" / "shop.service").read_text()
     )
+
+
+def test_the_service_takes_the_socket_reports_and_reloads(systemd: Systemd) -> None:
+    with systemd.service() as server:
+        assert server.address == systemd.listener.getsockname()
+        systemd.wait_for_report("READY=1")
+        assert server.get("/ready").text == "ready\n"
+        before = set(server.workers())
+        reload = SERVICE["ExecReload"].replace("$MAINPID", str(server.pid))
+        subprocess.run(shlex.split(reload), check=True)
+        systemd.wait_for_report("RELOADING=1")
+        systemd.wait_for_report("READY=1")
+        wait_for(lambda: not before & set(server.workers()), "new workers")
+        server.kill(signal.SIGTERM)
+        systemd.wait_for_report("STOPPING=1")
+        server.stop()
+
+
+def test_connections_wait_while_the_service_restarts(systemd: Systemd) -> None:
+    answers: list[int] = []
+    with systemd.service() as server:
+        server.kill(signal.SIGTERM)
+        wait_for(lambda: server.get("/ready").status == 503, "a 503")
+        server.stop()
+        # Nobody is there, and nobody is refused.
+        client = threading.Thread(target=lambda: answers.append(server.get("/").status))
+        client.start()
+        with systemd.service():
+            client.join(20)
+    assert answers == [200]
 
 
 def test_the_procfile_starts_at_the_port_of_the_platform() -> None:
