@@ -6,6 +6,8 @@ from typing import Any, NoReturn, final
 from typing_extensions import disjoint_base
 
 __all__ = [
+    "CARRIES",
+    "PROVEN",
     "VERSION",
     "Call",
     "ChunkDecoder",
@@ -26,6 +28,7 @@ __all__ = [
     "import_object",
     "is_pattern",
     "parse_command_line",
+    "part_of_memory",
     "run_arbiter",
     "run_sync",
     "setting_meant",
@@ -85,6 +88,7 @@ def parse_command_line(
     program: str, usage: str, arguments: list[str], specs: list[SettingSpec]
 ) -> CommandLine: ...
 def settings_markdown() -> str: ...
+def part_of_memory(root: str, part: str) -> tuple[int, int] | None: ...
 def auto_workers(root: str, processors: int, several: bool) -> tuple[int, str]: ...
 def setting_meant(name: str) -> str | None: ...
 def is_pattern(path: str) -> bool: ...
@@ -112,6 +116,9 @@ class Slot:
 class Lane:
     def begin(self, method: bytes, target: bytes) -> None: ...
     def end(self) -> None: ...
+
+PROVEN: int
+CARRIES: str
 
 def run_arbiter(arbiter: Any) -> NoReturn: ...
 

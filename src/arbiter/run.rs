@@ -11,17 +11,22 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use pyo3::prelude::*;
 
+use super::burial::{Deceased, Undertaker};
 use super::children::Time;
-use super::host::Host;
+use super::host::{Host, Reload};
 use super::line::Line;
 use super::plan::{Action, Limits, Plan};
-use super::requests;
-use crate::log::Reason;
-use crate::net::Handoff;
-use crate::scoreboard::{Board, Running, Slot};
+use super::touch::Touch;
+use super::{memory, requests};
+use crate::scoreboard::{Board, Slot};
 use crate::sys::fork::{self, Side};
 use crate::sys::signals::{self, SignalPipe};
 use crate::sys::{clock, pipe, random};
+
+use anew::Equipment;
+
+mod anew;
+mod events;
 
 /// The signals that the arbiter acts on.
 const SIGNALS: [Signal; 10] = [
@@ -37,6 +42,9 @@ const SIGNALS: [Signal; 10] = [
     Signal::SIGCHLD,
 ];
 
+/// How the poll reports that something has happened to the files of `touch_reload`, or beside them.
+const TOUCHED: Token = Token(2);
+
 /// Workers that can exist at once. A place costs memory only once it has been used.
 const MOST_WORKERS: usize = 4096;
 
@@ -45,6 +53,10 @@ pub enum End {
     /// This process is a new worker, whose object this is. Everything of the arbiter's that it must not keep
     /// is closed.
     Child(Py<PyAny>),
+    /// This process is to become the next arbiter; the text tells it what it inherits.
+    Upgrade(String),
+    /// This process is to prove that the new code loads.
+    Prove,
     /// All workers are gone: the arbiter ends.
     Halt {
         /// Exit status.
@@ -62,14 +74,17 @@ pub type WrapSlot = fn(Python<'_>, Slot) -> PyResult<Py<PyAny>>;
 pub fn run(arbiter: &Bound<'_, PyAny>, wrap_slot: WrapSlot) -> PyResult<End> {
     let mut run = Run::new(Host::new(arbiter), wrap_slot)?;
     let py = arbiter.py();
+    run.take_held_signals()?;
     run.collect_children();
     run.take_orders();
+    run.take_touches();
     loop {
         if let Some(end) = run.settle(py) {
             return Ok(end);
         }
         run.sleep(py)?;
         run.take_signals();
+        run.take_touches();
     }
 }
 
@@ -81,43 +96,57 @@ struct Run<'a, 'py> {
     failure: Option<String>,
     signals: SignalPipe,
     board: Arc<Board>,
+    undertaker: Undertaker,
     pokes: OwnedFd,
+    touch: Touch,
     poll: Poll,
     events: Events,
     /// Workers watch the read end: it ends when the last copy of the write end is gone, which is the
     /// arbiter's.
     lifeline: Lifeline,
+    /// Ends when the arbiter does that has started this one.
+    predecessor: Option<OwnedFd>,
 }
 
 struct Lifeline {
     reader: Option<OwnedFd>,
-    _writer: OwnedFd,
+    writer: OwnedFd,
 }
 
 impl<'a, 'py> Run<'a, 'py> {
     fn new(host: Host<'a, 'py>, wrap_slot: WrapSlot) -> PyResult<Self> {
-        let (pokes, waker) = pipe::nonblocking()?;
-        host.set_waker(waker.as_fd())?;
-        let (reader, writer) = pipe::nonblocking()?;
+        let (equipment, estate) = Equipment::take(&host, MOST_WORKERS)?;
+        let Equipment { pokes, board, lifeline, predecessor } = equipment;
+        host.set_waker(board.waker())?;
         let signals = SignalPipe::listen(&SIGNALS)?;
         let poll = Poll::new()?;
-        for (token, fd) in [signals.as_fd(), pokes.as_fd()].into_iter().enumerate() {
+        let watched = [Some(signals.as_fd()), Some(pokes.as_fd()), predecessor.as_ref().map(AsFd::as_fd)];
+        for (token, fd) in watched.into_iter().flatten().enumerate() {
             poll.registry().register(&mut SourceFd(&fd.as_raw_fd()), Token(token), Interest::READABLE)?;
         }
-        Ok(Self {
+        let mut run = Self {
             limits: host.limits()?,
             host,
             wrap_slot,
             plan: Plan::default(),
             failure: None,
             signals,
-            // A system without such sockets does without.
-            board: Board::new(MOST_WORKERS, waker, Handoff::new().ok())?,
+            board,
+            undertaker: Undertaker::new(),
             pokes,
+            touch: Touch::default(),
             poll,
             events: Events::with_capacity(8),
-            lifeline: Lifeline { reader: Some(reader), _writer: writer },
-        })
+            lifeline,
+            predecessor,
+        };
+        if run.predecessor.is_some() {
+            run.plan.follow();
+        }
+        if let Some(estate) = estate {
+            run.adopt_children(estate)?;
+        }
+        Ok(run)
     }
 
     /// Does what is due until nothing more is.
@@ -148,41 +177,6 @@ impl<'a, 'py> Run<'a, 'py> {
         self.plan.observe(|slot| board.snapshot(slot), now());
     }
 
-    fn take_signals(&mut self) {
-        let signals = self.signals.take().unwrap_or_default();
-        for signal in signals {
-            self.look();
-            let actions = self.plan.signal(signal, &self.limits, now());
-            self.perform_all(actions);
-            if signal == Signal::SIGCHLD {
-                self.collect_children();
-            }
-            self.take_orders();
-        }
-        self.take_orders();
-    }
-
-    fn take_orders(&mut self) {
-        match self.host.orders() {
-            Ok(orders) => {
-                for signal in orders {
-                    self.look();
-                    let actions = self.plan.order(signal, &self.limits, now());
-                    self.perform_all(actions);
-                }
-            }
-            Err(error) => self.fail(error),
-        }
-    }
-
-    fn collect_children(&mut self) {
-        while let Some((pid, exit, status)) = fork::reap() {
-            self.look();
-            let actions = self.plan.exited(pid, exit, status, false, &self.limits, now());
-            self.perform_all(actions);
-        }
-    }
-
     /// For the actions that follow from an event: none of them forks or halts.
     fn perform_all(&mut self, actions: Vec<Action>) {
         for action in actions {
@@ -198,7 +192,15 @@ impl<'a, 'py> Run<'a, 'py> {
                 Ok(end) => return end,
                 Err(error) => self.fail(error),
             },
+            Action::Upgrade => match self.upgrade(py) {
+                Ok(end) => return end,
+                Err(error) => self.fail(error),
+            },
+            Action::Prove => return self.prove(py),
+            Action::Renew => self.renew(),
             Action::Halt { status, reason } => {
+                // Nothing can be made of a failure any more.
+                let _ = self.host.log(&self.undertaker.line());
                 let reason = reason.map(str::to_owned).or(self.failure.take());
                 return Some(End::Halt { status, reason });
             }
@@ -216,7 +218,7 @@ impl<'a, 'py> Run<'a, 'py> {
 
     fn act(&mut self, action: Action) -> PyResult<()> {
         match action {
-            Action::Spawn | Action::Halt { .. } => {
+            Action::Spawn | Action::Upgrade | Action::Prove | Action::Renew | Action::Halt { .. } => {
                 unreachable!("only `settle` gives these, and `perform` takes them")
             }
             Action::Signal(pid, signal) => {
@@ -232,22 +234,29 @@ impl<'a, 'py> Run<'a, 'py> {
                 logged.and(self.host.abort_worker(pid))
             }
             Action::Reaped { pid, slot, why, named } => {
-                let running = self.board.running(slot);
-                let lost = if named { Vec::new() } else { requests::lost(pid, &running, now()) };
-                let logged = self.log_all(lost).and(self.log_what_is_left(pid, slot, &running, why));
-                self.board.release(slot);
-                self.host.remove_worker(pid).and(logged)
+                self.undertaker.bury(&Deceased { pid, slot, why, named }, &self.board, &self.host, now())
             }
             Action::Log(line) => self.host.log(&line),
             Action::Handle(signal) => self.host.handle(signal),
             Action::Reload => {
-                if self.host.reload()? {
-                    self.plan.reloaded();
+                match self.host.reload(self.board.memory().is_some())? {
+                    Reload::Done => self.plan.reloaded(),
+                    Reload::Refused => {}
+                    Reload::NeedsProgram => self.plan.renew(),
                 }
                 Ok(())
             }
-            Action::Weigh(_) => Ok(()),
+            Action::Weigh(pids) => {
+                let heavy = memory::heavy(&pids, self.limits.memory.unwrap_or(u64::MAX));
+                let actions = self.plan.weighed(&heavy, &self.limits, now());
+                actions.into_iter().try_for_each(|action| self.act(action))
+            }
             Action::ProveReload => self.host.prove_reload(),
+            Action::Promote => self.host.promote(),
+            Action::ForgetSuccessor(pid) => {
+                self.forget_other();
+                self.host.forget_successor(pid)
+            }
             Action::KeepReload => self.host.keep_reload(),
             Action::DropReload => self.host.drop_reload(),
             Action::Resize(workers) => self.host.resize(workers),
@@ -258,18 +267,6 @@ impl<'a, 'py> Run<'a, 'py> {
             }
             Action::CloseListeners => self.host.close_listeners(),
         }
-    }
-
-    /// Writes the lines of the access log that a worker has not written: of requests that it has served, of responses
-    /// that it was sending, and of the requests that it was serving when it ended.
-    fn log_what_is_left(&self, pid: i32, slot: usize, running: &[Running], why: Reason) -> PyResult<()> {
-        for lines in self.board.unwritten(slot).iter().filter(|lines| !lines.is_empty()) {
-            self.host.write_access_lines(lines)?;
-        }
-        for cut in running.iter().filter(|request| !request.logged) {
-            self.host.log_cut_request(pid, &cut.request, requests::taken(cut, now()), why)?;
-        }
-        Ok(())
     }
 
     fn log_all(&self, lines: Vec<Line>) -> PyResult<()> {
@@ -285,7 +282,7 @@ impl<'a, 'py> Run<'a, 'py> {
         let lifeline = self.lifeline.reader.as_ref().map_or(-1, AsRawFd::as_raw_fd);
         let made = (self.wrap_slot)(py, slot).and_then(|slot| self.host.new_worker(slot, lifeline));
         let (worker, age) = made.inspect_err(|_| self.board.release(index))?;
-        match fork::fork(py, Signal::SIGUSR1, prepare_child) {
+        match fork::fork(py, Some(Signal::SIGUSR1), prepare_child) {
             Ok(Side::Child) => {
                 // The worker holds its number.
                 let _ = self.lifeline.reader.take().map(IntoRawFd::into_raw_fd);
@@ -327,15 +324,17 @@ impl<'a, 'py> Run<'a, 'py> {
             let board = &self.board;
             self.plan.observe(|slot| board.snapshot(slot), now());
         }
-        let report = match self.host.report_backlog() {
+        let tending = match self.host.tend(self.plan.children()) {
             Ok(next) => next,
             Err(error) => {
                 self.fail(error);
                 None
             }
         };
-        let timeout = self.plan.deadline(&self.limits).map(|deadline| deadline.saturating_sub(now()));
-        let timeout = timeout.into_iter().chain(report).min();
+        let until = |deadline: Time| deadline.saturating_sub(now());
+        let timeout = self.plan.deadline(&self.limits).map(until);
+        let touched = self.touch.deadline().map(until);
+        let timeout = timeout.into_iter().chain(tending).chain(touched).min();
         let (poll, events) = (&mut self.poll, &mut self.events);
         let slept = py.detach(|| poll.poll(events, timeout));
         if unwatched {
@@ -347,6 +346,7 @@ impl<'a, 'py> Run<'a, 'py> {
             return Err(error.into());
         }
         pipe::drain(&self.pokes, |_| ())?;
+        self.look_after_predecessor();
         if let Err(error) = py.check_signals() {
             self.fail(error);
         }
@@ -354,7 +354,7 @@ impl<'a, 'py> Run<'a, 'py> {
     }
 }
 
-/// Signals have their default effect in a new worker until it installs handlers of its own.
+/// Signals have their default effect in a new process until it installs handlers of its own.
 fn prepare_child() {
     signals::reset(&SIGNALS);
 }

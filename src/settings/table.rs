@@ -185,11 +185,11 @@ So that workers that started together are not replaced together.",
         section: Section::WorkerProcesses,
         flags: &["--max-worker-memory"],
         takes: Takes::Text("SIZE"),
-        kind: Kind::Text,
+        kind: Kind::Memory,
         default: Literal::None,
-        description: "Private memory of a worker beyond which it is replaced: bytes (`300000000`, `300M`, `1.5G`), or a part of what the control group allows (`20%`).
+        description: "Private memory of a worker beyond which it is replaced: bytes (`300000000`, `300M`, `1.5G`), or a part of what the control group or the machine has (`20%`).
 
-Memory that it shares with others does not count. The replacement is ready before the old worker leaves, and one worker is replaced at a time.",
+It is looked at every two seconds; memory that the worker shares with others does not count. The replacement is ready before the old worker leaves, and one worker is replaced at a time. Where new workers are too large as well, they are looked at less and less often.",
         mistaken: &["max_memory", "worker_max_memory", "reload_on_rss", "workers_max_rss"],
         ours: true,
         ..PLAIN
@@ -474,7 +474,11 @@ The first one of all starts alone: where it does not boot, no other is tried and
         takes: Takes::Several("FILE"),
         kind: Kind::List,
         default: Literal::List(&[]),
-        description: "Files whose change does what HUP does. They need not exist.
+        description: "Files whose change does what HUP does: `touch`, writing, replacing, making or removing one of them. They need not exist.
+Relative paths start at `chdir`.
+
+A link anywhere on the way to a file that is made to point elsewhere is a change if another file is found then. Of a directory only that counts: files in it may come and go.
+What happens within 100 ms is one reload. On Linux the kernel tells of changes; where it cannot (network filesystems, directories that may not be read), and on other systems, the files are looked at once a second.
 
 May be given several times.",
         mistaken: &["touch_reload_file"],

@@ -5,14 +5,17 @@ pub mod account;
 pub mod alarm;
 pub mod clock;
 pub mod epoll;
+pub mod exec;
 pub mod file;
 pub mod fork;
+pub mod memory;
 pub mod mmap;
 pub mod pipe;
 pub mod random;
 pub mod rights;
 pub mod signals;
 pub mod socket;
+pub mod watch;
 
 use std::io;
 
