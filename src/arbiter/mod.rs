@@ -7,6 +7,7 @@
 pub mod backoff;
 #[cfg(feature = "python")]
 mod burial;
+pub mod carry;
 pub mod children;
 #[cfg(feature = "python")]
 mod host;

@@ -13,15 +13,18 @@ use pyo3::prelude::*;
 
 use super::burial::{Deceased, Undertaker};
 use super::children::Time;
-use super::host::Host;
+use super::host::{Host, Reload};
 use super::line::Line;
 use super::plan::{Action, Limits, Plan};
 use super::{memory, requests};
-use crate::net::Handoff;
 use crate::scoreboard::{Board, Slot};
 use crate::sys::fork::{self, Side};
 use crate::sys::signals::{self, SignalPipe};
 use crate::sys::{clock, pipe, random};
+
+use anew::Equipment;
+
+mod anew;
 
 /// The signals that the arbiter acts on.
 const SIGNALS: [Signal; 10] = [
@@ -45,6 +48,10 @@ pub enum End {
     /// This process is a new worker, whose object this is. Everything of the arbiter's that it must not keep
     /// is closed.
     Child(Py<PyAny>),
+    /// This process is to become the next arbiter; the text tells it what it inherits.
+    Upgrade(String),
+    /// This process is to prove that the new code loads.
+    Prove,
     /// All workers are gone: the arbiter ends.
     Halt {
         /// Exit status.
@@ -62,6 +69,7 @@ pub type WrapSlot = fn(Python<'_>, Slot) -> PyResult<Py<PyAny>>;
 pub fn run(arbiter: &Bound<'_, PyAny>, wrap_slot: WrapSlot) -> PyResult<End> {
     let mut run = Run::new(Host::new(arbiter), wrap_slot)?;
     let py = arbiter.py();
+    run.take_held_signals()?;
     run.collect_children();
     run.take_orders();
     loop {
@@ -88,38 +96,48 @@ struct Run<'a, 'py> {
     /// Workers watch the read end: it ends when the last copy of the write end is gone, which is the
     /// arbiter's.
     lifeline: Lifeline,
+    /// Ends when the arbiter does that has started this one.
+    predecessor: Option<OwnedFd>,
 }
 
 struct Lifeline {
     reader: Option<OwnedFd>,
-    _writer: OwnedFd,
+    writer: OwnedFd,
 }
 
 impl<'a, 'py> Run<'a, 'py> {
     fn new(host: Host<'a, 'py>, wrap_slot: WrapSlot) -> PyResult<Self> {
-        let (pokes, waker) = pipe::nonblocking()?;
-        host.set_waker(waker.as_fd())?;
-        let (reader, writer) = pipe::nonblocking()?;
+        let (equipment, estate) = Equipment::take(&host, MOST_WORKERS)?;
+        let Equipment { pokes, board, lifeline, predecessor } = equipment;
+        host.set_waker(board.waker())?;
         let signals = SignalPipe::listen(&SIGNALS)?;
         let poll = Poll::new()?;
-        for (token, fd) in [signals.as_fd(), pokes.as_fd()].into_iter().enumerate() {
+        let watched = [Some(signals.as_fd()), Some(pokes.as_fd()), predecessor.as_ref().map(AsFd::as_fd)];
+        for (token, fd) in watched.into_iter().flatten().enumerate() {
             poll.registry().register(&mut SourceFd(&fd.as_raw_fd()), Token(token), Interest::READABLE)?;
         }
-        Ok(Self {
+        let mut run = Self {
             limits: host.limits()?,
             host,
             wrap_slot,
             plan: Plan::default(),
             failure: None,
             signals,
-            // A system without such sockets does without.
-            board: Board::new(MOST_WORKERS, waker, Handoff::new().ok())?,
+            board,
             undertaker: Undertaker::new(),
             pokes,
             poll,
             events: Events::with_capacity(8),
-            lifeline: Lifeline { reader: Some(reader), _writer: writer },
-        })
+            lifeline,
+            predecessor,
+        };
+        if run.predecessor.is_some() {
+            run.plan.follow();
+        }
+        if let Some(estate) = estate {
+            run.adopt_children(estate)?;
+        }
+        Ok(run)
     }
 
     /// Does what is due until nothing more is.
@@ -201,6 +219,12 @@ impl<'a, 'py> Run<'a, 'py> {
                 Ok(end) => return end,
                 Err(error) => self.fail(error),
             },
+            Action::Upgrade => match self.upgrade(py) {
+                Ok(end) => return end,
+                Err(error) => self.fail(error),
+            },
+            Action::Prove => return self.prove(py),
+            Action::Renew => self.renew(),
             Action::Halt { status, reason } => {
                 // Nothing can be made of a failure any more.
                 let _ = self.host.log(&self.undertaker.line());
@@ -221,7 +245,7 @@ impl<'a, 'py> Run<'a, 'py> {
 
     fn act(&mut self, action: Action) -> PyResult<()> {
         match action {
-            Action::Spawn | Action::Halt { .. } => {
+            Action::Spawn | Action::Upgrade | Action::Prove | Action::Renew | Action::Halt { .. } => {
                 unreachable!("only `settle` gives these, and `perform` takes them")
             }
             Action::Signal(pid, signal) => {
@@ -242,8 +266,10 @@ impl<'a, 'py> Run<'a, 'py> {
             Action::Log(line) => self.host.log(&line),
             Action::Handle(signal) => self.host.handle(signal),
             Action::Reload => {
-                if self.host.reload()? {
-                    self.plan.reloaded();
+                match self.host.reload(self.board.memory().is_some())? {
+                    Reload::Done => self.plan.reloaded(),
+                    Reload::Refused => {}
+                    Reload::NeedsProgram => self.plan.renew(),
                 }
                 Ok(())
             }
@@ -253,6 +279,11 @@ impl<'a, 'py> Run<'a, 'py> {
                 actions.into_iter().try_for_each(|action| self.act(action))
             }
             Action::ProveReload => self.host.prove_reload(),
+            Action::Promote => self.host.promote(),
+            Action::ForgetSuccessor(pid) => {
+                self.forget_other();
+                self.host.forget_successor(pid)
+            }
             Action::KeepReload => self.host.keep_reload(),
             Action::DropReload => self.host.drop_reload(),
             Action::Resize(workers) => self.host.resize(workers),
@@ -278,7 +309,7 @@ impl<'a, 'py> Run<'a, 'py> {
         let lifeline = self.lifeline.reader.as_ref().map_or(-1, AsRawFd::as_raw_fd);
         let made = (self.wrap_slot)(py, slot).and_then(|slot| self.host.new_worker(slot, lifeline));
         let (worker, age) = made.inspect_err(|_| self.board.release(index))?;
-        match fork::fork(py, Signal::SIGUSR1, prepare_child) {
+        match fork::fork(py, Some(Signal::SIGUSR1), prepare_child) {
             Ok(Side::Child) => {
                 // The worker holds its number.
                 let _ = self.lifeline.reader.take().map(IntoRawFd::into_raw_fd);
@@ -340,6 +371,7 @@ impl<'a, 'py> Run<'a, 'py> {
             return Err(error.into());
         }
         pipe::drain(&self.pokes, |_| ())?;
+        self.look_after_predecessor();
         if let Err(error) = py.check_signals() {
             self.fail(error);
         }
@@ -347,7 +379,7 @@ impl<'a, 'py> Run<'a, 'py> {
     }
 }
 
-/// Signals have their default effect in a new worker until it installs handlers of its own.
+/// Signals have their default effect in a new process until it installs handlers of its own.
 fn prepare_child() {
     signals::reset(&SIGNALS);
 }
