@@ -130,8 +130,9 @@ class Arbiter(Orders, Reports, Program):
             self._go_on()
             return
         self.log.info("Starting rgunicorn %s", rgunicorn.VERSION)
-        if self.cfg.workers_sum:
-            self.log.info(self.cfg.workers_sum)
+        for calculation in (self.cfg.workers_sum, self.cfg.worker_memory_sum):
+            if calculation:
+                self.log.info(calculation)
         self.pid = os.getpid()
         self.hold_signals(ignored=self.SIGNALS)
         try:
@@ -179,7 +180,7 @@ class Arbiter(Orders, Reports, Program):
             cfg.reload_surge,
             cfg.max_worker_lifetime,
             cfg.max_worker_lifetime_jitter,
-            0,
+            cfg.worker_memory,
             cfg.shutdown_delay,
         )
 
