@@ -118,7 +118,7 @@ def test_a_killed_worker_has_all_its_requests_named(serve: Serve, log: Path) -> 
         assert lines(log, 3) == [f"killed 000 GET {target}" for target in targets]
         for connection in connections:
             connection.assert_closed()
-    told = server.wait_for_log(rf"Worker \(pid:{worker}\) was sent SIGKILL! Perhaps out of memory\?$").end()
+    told = server.wait_for_log(rf"Worker \(pid:{worker}\) was sent SIGKILL!$").end()
     assert named(server, worker) == targets
     assert server.log().index("was serving") > told
     wait_for(lambda: worker not in server.workers() and server.booted(), "another worker")

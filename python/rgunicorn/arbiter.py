@@ -37,6 +37,10 @@ class _Before:
     shared: list[util.Address]
     listeners: list[sock.BaseSocket]
 
+    def by_address(self) -> dict[str, sock.BaseSocket]:
+        """The listeners, by the addresses that the configuration gives."""
+        return {str(address): one for address, one in zip(self.shared, self.listeners, strict=False)}
+
 
 class Arbiter(Orders, Reports):
     """Holds the listeners and the workers of one service.
@@ -57,7 +61,10 @@ class Arbiter(Orders, Reports):
         self._num_workers: int | None = None
         self._environment = Environment()
         self._stopping = False
+        #: What a reload returns to that is not known to load.
         self._before: _Before | None = None
+        #: Listeners of configurations whose workers may still serve, by their address.
+        self._older: dict[str, sock.BaseSocket] = {}
         #: The configuration by which the log was set up: not the one in force if that one's is bad.
         self._log_cfg: Config | None = None
         self.LISTENERS: list[sock.BaseSocket] = []
@@ -160,9 +167,21 @@ class Arbiter(Orders, Reports):
 
     # What the loop in Rust asks for.
 
-    def limits(self) -> tuple[int, int, int, bool]:
-        """Number of workers, `timeout` and `graceful_timeout` in seconds, and whether SIGWINCH is obeyed."""
-        return self.num_workers, self.timeout, self.cfg.graceful_timeout, self.cfg.daemon
+    def limits(self) -> tuple[int, int, int, bool, int, int, int, int, int]:
+        """The settings that decide about workers, as `arbiter::plan` has them: times in seconds, memory
+        in bytes, 0 for none."""
+        cfg = self.cfg
+        return (
+            self.num_workers,
+            self.timeout,
+            cfg.graceful_timeout,
+            cfg.daemon,
+            cfg.reload_surge,
+            cfg.max_worker_lifetime,
+            cfg.max_worker_lifetime_jitter,
+            0,
+            cfg.shutdown_delay,
+        )
 
     def touch_files(self) -> list[str]:
         """The files of `touch_reload`: relative ones are where the application is."""
@@ -226,11 +245,14 @@ class Arbiter(Orders, Reports):
         self.set_waker(-1)
         self.halt(reason, exit_status)
 
+    def announce_end(self) -> None:
+        """The service was told to end, now or after `shutdown_delay`."""
+        self._manager.stops()
+
     def close_listeners(self) -> None:
         """Stops listening; the files of Unix sockets go too."""
-        if not self._stopping:
-            self._stopping = True
-            self._manager.stops()
+        self.announce_end()
+        self._stopping = True
         listeners, self.LISTENERS = self.LISTENERS, []
         sock.close_sockets(listeners)
 
@@ -262,27 +284,36 @@ class Arbiter(Orders, Reports):
         if self._before is None:
             self._before = before
         else:
-            needed = [*self.LISTENERS, *self._before.listeners]
-            sock.close_sockets([listener for listener in before.listeners if listener not in needed])
+            # That one has never been known to load: nothing returns to it.
+            self._close_unneeded(before.listeners)
         return True
 
+    def prove_reload(self) -> None:
+        """A worker has booted with what was read last: a later failure returns to that."""
+        if self._before is not None:
+            self._older |= self._before.by_address()
+            self._before = None
+
     def keep_reload(self) -> None:
-        """The new workers serve: what only the old ones needed can go."""
-        sock.close_sockets(self.superseded())
-        self._before = None
+        """Only workers with the latest configuration serve: what the others needed can go."""
+        superseded = self.superseded()
+        self._older = {}
+        sock.close_sockets(superseded)
         self._manager.reloaded()
 
     def drop_reload(self) -> None:
-        """The new workers do not boot: brings the old configuration back."""
+        """The first new worker does not boot: brings the configuration before it back."""
         if self._before is not None:
-            self._return_to(self._before)
-            self._before = None
+            before, self._before = self._before, None
+            # TTIN and TTOU that came meanwhile count.
+            number = before.num_workers + self.num_workers - self.cfg.workers
+            before.num_workers = max(number, min(before.num_workers, 1))
+            self._return_to(before)
         self._manager.reloaded()
 
     def _return_to(self, before: _Before) -> None:
-        needed = before.listeners if self._before is None else [*before.listeners, *self._before.listeners]
-        sock.close_sockets([new for new in self.LISTENERS if new not in needed])
-        self.LISTENERS = before.listeners
+        unneeded, self.LISTENERS = self.LISTENERS, before.listeners
+        self._close_unneeded(unneeded)
         self._environment.restore()
         self.app.cfg = self.cfg = before.cfg
         if before.log_cfg is not None and before.log_cfg is not self._log_cfg:
@@ -301,18 +332,18 @@ class Arbiter(Orders, Reports):
             self.num_workers = before.num_workers
 
     def superseded(self) -> list[sock.BaseSocket]:
-        """Listeners that only workers from before the reload serve."""
-        old = [] if self._before is None else self._before.listeners
-        return [listener for listener in old if listener not in self.LISTENERS]
+        """Listeners that only workers from before a reload serve."""
+        before = [] if self._before is None else self._before.listeners
+        return [old for old in [*self._older.values(), *before] if old not in self.LISTENERS]
+
+    def _close_unneeded(self, listeners: list[sock.BaseSocket]) -> None:
+        needed = [*self.LISTENERS, *self.superseded()]
+        sock.close_sockets([listener for listener in listeners if listener not in needed])
 
     def _rebound(self, before: _Before) -> list[sock.BaseSocket]:
         """Listeners for the new addresses: those there were are kept, with whoever waits in their queues."""
-        kept = {
-            str(address): listener
-            for former in (self._before, before)
-            if former is not None
-            for address, listener in zip(former.shared, former.listeners, strict=False)
-        }
+        former = {} if self._before is None else self._before.by_address()
+        kept = self._older | former | before.by_address()
         added = [address for address in self._shared if str(address) not in kept]
         made = iter(sock.open_listeners(self.cfg, self.log, added))
         return [kept.get(str(address)) or next(made) for address in self._shared]

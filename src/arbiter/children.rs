@@ -25,6 +25,8 @@ pub struct Child {
     pub generation: u64,
     /// When it was forked.
     pub forked: Time,
+    /// What it drew at random when it was forked: the larger, the longer it lives.
+    pub lot: u32,
     /// What it was doing when the arbiter looked last.
     pub seen: Snapshot,
     /// When it was told to leave.
@@ -33,13 +35,15 @@ pub struct Child {
     pub aborted: Option<Time>,
     /// It was sent SIGKILL.
     pub killed: bool,
+    /// It has lived for too long or is too large: it is to be replaced.
+    pub worn: bool,
 }
 
 impl Child {
     /// A worker that was forked just now.
-    pub fn new(pid: i32, age: u64, slot: usize, generation: u64, now: Time) -> Self {
-        let seen = Snapshot::BOOTING;
-        Self { pid, age, slot, generation, forked: now, seen, leaving: None, aborted: None, killed: false }
+    pub fn new(pid: i32, age: u64, slot: usize, generation: u64, forked: Time, lot: u32) -> Self {
+        let (seen, leaving, aborted) = (Snapshot::BOOTING, None, None);
+        Self { pid, age, slot, generation, forked, lot, seen, leaving, aborted, killed: false, worn: false }
     }
 
     /// It serves, as far as it tells.
@@ -64,9 +68,9 @@ impl Child {
         self.leaving.is_none()
     }
 
-    /// It has shown that it lives by a request or by a beat.
-    pub fn has_lived(&self) -> bool {
-        self.has_served() || self.seen.beat > 0
+    /// It is to be replaced: by its own wish or because it is worn.
+    pub fn retires(&self) -> bool {
+        self.seen.retiring || self.worn
     }
 
     /// The moment from which `timeout` counts, if it does: the start of the current request or the latest

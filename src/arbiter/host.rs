@@ -11,7 +11,7 @@ use pyo3::types::PyTuple;
 
 use super::children::Children;
 use super::line::{Arg, Level, Line};
-use super::plan::Limits;
+use super::plan::{Lifetime, Limits};
 use crate::log::Reason;
 use crate::scoreboard::RequestLine;
 
@@ -28,13 +28,20 @@ impl<'a, 'py> Host<'a, 'py> {
 
     /// The settings that decide about workers, as they are now.
     pub fn limits(&self) -> PyResult<Limits> {
-        let (workers, timeout, graceful_timeout, daemon): (usize, u64, u64, bool) =
-            self.arbiter.call_method0("limits")?.extract()?;
+        type Numbers = (usize, u64, u64, bool, usize, u64, u64, u64, u64);
+        let given: Numbers = self.arbiter.call_method0("limits")?.extract()?;
+        let (workers, timeout, graceful_timeout, daemon, reload_surge, least, jitter, memory, delay) = given;
+        let (seconds, wanted) = (Duration::from_secs, |number: &u64| *number > 0);
+        let lifetime = |least| Lifetime { least: seconds(least), jitter: seconds(jitter) };
         Ok(Limits {
             workers,
-            timeout: (timeout > 0).then(|| Duration::from_secs(timeout)),
-            graceful_timeout: Duration::from_secs(graceful_timeout),
+            timeout: Some(timeout).filter(wanted).map(seconds),
+            graceful_timeout: seconds(graceful_timeout),
             daemon,
+            reload_surge,
+            lifetime: Some(least).filter(wanted).map(lifetime),
+            memory: Some(memory).filter(wanted),
+            shutdown_delay: seconds(delay),
         })
     }
 
@@ -128,12 +135,17 @@ impl<'a, 'py> Host<'a, 'py> {
         self.arbiter.call_method0("read_again")?.extract()
     }
 
-    /// The configuration before the latest reload is no longer needed.
+    /// The first worker of the latest reload has booted.
+    pub fn prove_reload(&self) -> PyResult<()> {
+        self.tell("prove_reload", ())
+    }
+
+    /// The configurations before the latest reload are no longer needed.
     pub fn keep_reload(&self) -> PyResult<()> {
         self.tell("keep_reload", ())
     }
 
-    /// Returns to the configuration before the latest reload.
+    /// Returns to the latest configuration with which a worker has booted.
     pub fn drop_reload(&self) -> PyResult<()> {
         self.tell("drop_reload", ())
     }
@@ -157,6 +169,11 @@ impl<'a, 'py> Host<'a, 'py> {
     pub fn reopen_logs(&self) -> PyResult<()> {
         self.arbiter.getattr("log")?.call_method0("reopen_files")?;
         Ok(())
+    }
+
+    /// The service was told to end: tells whoever watches it.
+    pub fn announce_end(&self) -> PyResult<()> {
+        self.tell("announce_end", ())
     }
 
     /// Stops listening.

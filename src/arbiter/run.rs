@@ -22,7 +22,7 @@ use crate::net::Handoff;
 use crate::scoreboard::{Board, Running, Slot};
 use crate::sys::fork::{self, Side};
 use crate::sys::signals::{self, SignalPipe};
-use crate::sys::{clock, pipe};
+use crate::sys::{clock, pipe, random};
 
 /// The signals that the arbiter acts on.
 const SIGNALS: [Signal; 10] = [
@@ -160,7 +160,7 @@ impl<'a, 'py> Run<'a, 'py> {
         let signals = self.signals.take().unwrap_or_default();
         for signal in signals {
             self.look();
-            let actions = self.plan.signal(signal, now());
+            let actions = self.plan.signal(signal, &self.limits, now());
             self.perform_all(actions);
             if signal == Signal::SIGCHLD {
                 self.collect_children();
@@ -199,7 +199,7 @@ impl<'a, 'py> Run<'a, 'py> {
             self.perform_all(vec![Action::Log(line)]);
         }
         if !changed.is_empty() {
-            let actions = self.plan.signal(Signal::SIGHUP, now());
+            let actions = self.plan.signal(Signal::SIGHUP, &self.limits, now());
             self.perform_all(actions);
             self.take_orders();
         }
@@ -208,7 +208,7 @@ impl<'a, 'py> Run<'a, 'py> {
     fn collect_children(&mut self) {
         while let Some((pid, exit, status)) = fork::reap() {
             self.look();
-            let actions = self.plan.exited(pid, exit, status, &self.limits, now());
+            let actions = self.plan.exited(pid, exit, status, false, &self.limits, now());
             self.perform_all(actions);
         }
     }
@@ -276,10 +276,16 @@ impl<'a, 'py> Run<'a, 'py> {
                 }
                 Ok(())
             }
+            Action::Weigh(_) => Ok(()),
+            Action::ProveReload => self.host.prove_reload(),
             Action::KeepReload => self.host.keep_reload(),
             Action::DropReload => self.host.drop_reload(),
             Action::Resize(workers) => self.host.resize(workers),
             Action::ReopenLogs => self.host.reopen_logs(),
+            Action::AnnounceEnd => {
+                self.board.announce_end();
+                self.host.announce_end()
+            }
             Action::CloseListeners => self.host.close_listeners(),
         }
     }
@@ -316,7 +322,7 @@ impl<'a, 'py> Run<'a, 'py> {
                 return Ok(Some(End::Child(worker.unbind())));
             }
             Ok(Side::Parent(pid)) => {
-                self.plan.forked(pid, age, index, now());
+                self.plan.forked(pid, age, index, now(), u32::from_ne_bytes(random::bytes()));
                 self.host.add_worker(&worker, pid)?;
             }
             Err(error) => {

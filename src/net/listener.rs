@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
-use nix::sys::socket::{AddressFamily, SockaddrLike, SockaddrStorage, getsockname};
+use nix::sys::socket::{AddressFamily, SockaddrLike, SockaddrStorage, getsockname, getsockopt, sockopt};
 
 use crate::net::Stream;
 use crate::sys;
@@ -46,6 +46,17 @@ impl Listener {
         &self.address
     }
 
+    /// Whether other sockets listen at the same address, with queues of their own (`reuse_port`): what waits in this one
+    /// nobody else can accept.
+    pub fn is_own(&self) -> bool {
+        getsockopt(&self.fd, sockopt::ReusePort).unwrap_or(false)
+    }
+
+    /// Nobody can connect here any more, whoever else holds the socket.
+    pub fn stop(&self) {
+        sys::socket::shutdown(self.fd.as_fd());
+    }
+
     /// Takes one waiting connection; the peer is `None` on a Unix socket. `WouldBlock` when nobody waits.
     pub fn accept(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
         let (fd, peer) = sys::socket::accept(self.fd.as_fd())?;
@@ -56,6 +67,29 @@ impl Listener {
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+}
+
+/// Which of the listeners at `addresses` has accepted a connection, counted from 0. Where none can have, as after a change
+/// of addresses, one of the same kind stands for it. Errors: those of getsockname(2).
+pub fn accepted_by(addresses: &[Address], connection: BorrowedFd<'_>) -> io::Result<usize> {
+    let name = address(connection)?;
+    let find = |fits: &dyn Fn(&Address) -> bool| addresses.iter().position(fits);
+    let same = find(&|listener| *listener == name);
+    let wildcard = || find(&|listener| is_any(listener, &name));
+    let kind = std::mem::discriminant(&name);
+    let kin = || find(&|listener| std::mem::discriminant(listener) == kind);
+    Ok(same.or_else(wildcard).or_else(kin).unwrap_or(0))
+}
+
+/// Whether `listener` listens at all addresses, and on the port of `name`.
+fn is_any(listener: &Address, name: &Address) -> bool {
+    match (listener, name) {
+        (Address::Inet(listener), Address::Inet(name)) => {
+            let same_kind = listener.is_ipv4() == name.is_ipv4();
+            same_kind && listener.ip().is_unspecified() && listener.port() == name.port()
+        }
+        _ => false,
     }
 }
 

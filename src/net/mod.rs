@@ -6,6 +6,6 @@ mod moved;
 mod stream;
 
 pub use handoff::{Handoff, Passed};
-pub use listener::{Address, Listener};
+pub use listener::{Address, Listener, accepted_by};
 pub use moved::{Moved, Past};
 pub use stream::Stream;

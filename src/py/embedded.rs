@@ -67,8 +67,8 @@ impl Embedded {
     }
 
     /// Leaves: no new connections, and the present ones end with their next response.
-    fn drain(&self) -> PyResult<()> {
-        self.inner.drain()
+    fn drain(&self, py: Python<'_>) -> PyResult<()> {
+        self.inner.drain(py)
     }
 
     /// The end: logs what is left undone, closes listeners and connections.

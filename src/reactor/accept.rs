@@ -19,6 +19,9 @@ use crate::sys::epoll;
 /// How long accepting rests when descriptors have run out, in nanoseconds.
 const EXHAUSTED_PAUSE: u64 = 100_000_000;
 
+/// Connections that wait to be accepted at most: no kernel is told to keep more by default.
+const BACKLOG: usize = 4096;
+
 /// Whether new connections are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Accepting {
@@ -34,11 +37,14 @@ pub(super) enum Accepting {
 }
 
 impl Reactor {
-    /// Takes connections until one has a complete request.
+    /// Takes connections until one has a complete request: those that other workers pass on first, which are older.
     pub(super) fn accept(&mut self) -> Option<Exchange> {
+        self.take_over().or_else(|| self.accept_new())
+    }
+
+    fn accept_new(&mut self) -> Option<Exchange> {
         while self.burst > 0 && self.acceptable != 0 && self.accepting == Accepting::Yes {
-            let full = self.slots.len() >= self.common.settings.worker_connections;
-            if full && self.oldest_quiet().is_none() {
+            if !self.has_room() {
                 self.pause(Accepting::Full);
                 return None;
             }
@@ -46,9 +52,7 @@ impl Reactor {
             match self.listeners[index].accept() {
                 Ok((stream, peer)) => {
                     self.burst -= 1;
-                    if full {
-                        self.evict_quiet();
-                    }
+                    self.make_room();
                     if let Some(exchange) = self.adopt(stream, peer, index) {
                         return Some(exchange);
                     }
@@ -68,14 +72,35 @@ impl Reactor {
     fn accept_failed(&mut self, index: usize, error: io::Error) {
         match error.raw_os_error() {
             Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
-                if !self.evict_quiet() {
-                    self.notices.push(Notice::Exhausted(error));
-                    self.pause(Accepting::Exhausted(self.now + EXHAUSTED_PAUSE));
-                }
+                self.run_out(error);
             }
             // The client has gone again: the next one may wait behind it.
             Some(libc::ECONNABORTED | libc::EPROTO) => {}
             _ => self.acceptable &= !(1 << index),
+        }
+    }
+
+    /// Descriptors have run out.
+    pub(super) fn run_out(&mut self, error: io::Error) {
+        if !self.evict_quiet() {
+            self.notices.push(Notice::Exhausted(error));
+            self.pause(Accepting::Exhausted(self.now + EXHAUSTED_PAUSE));
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.slots.len() >= self.common.settings.worker_connections
+    }
+
+    /// Whether one more connection may come, perhaps in the place of one that can be done without.
+    pub(super) fn has_room(&self) -> bool {
+        !self.is_full() || self.oldest_quiet().is_some()
+    }
+
+    /// One more connection has come.
+    pub(super) fn make_room(&mut self) {
+        if self.is_full() {
+            self.evict_quiet();
         }
     }
 
@@ -94,7 +119,7 @@ impl Reactor {
         true
     }
 
-    fn pause(&mut self, why: Accepting) {
+    pub(super) fn pause(&mut self, why: Accepting) {
         if self.accepting == Accepting::Yes {
             self.forget_listeners();
         }
@@ -103,6 +128,7 @@ impl Reactor {
     }
 
     fn forget_listeners(&mut self) {
+        self.forget_offers();
         for listener in &self.listeners {
             // A failure would only mean more wake-ups.
             let _ = self.registry.deregister(&mut SourceFd(&listener.as_fd().as_raw_fd()));
@@ -113,6 +139,7 @@ impl Reactor {
         for (index, listener) in self.listeners.iter().enumerate() {
             epoll::watch_listener(&self.registry, listener.as_fd(), Token(LISTENERS + index))?;
         }
+        self.watch_offers()?;
         self.accepting = Accepting::Yes;
         Ok(())
     }
@@ -173,14 +200,45 @@ impl Reactor {
         self.accepting == Accepting::Stopped
     }
 
-    /// Takes no new connections from now on, and ends the kept ones: those that were quiet for a while at once, the
-    /// others when they have had the time for one more request.
+    /// Takes no new connections from now on. The kept ones go to other workers, or else end: those that were quiet for a
+    /// while at once, the others when they have had the time for one more request.
     pub fn drain(&mut self) {
         if self.is_draining() {
             return;
         }
         self.pause(Accepting::Stopped);
+        self.accept_the_last();
         self.listeners.clear();
+        self.pass_on();
+    }
+
+    /// What has connected and nobody else would accept.
+    fn accept_the_last(&mut self) {
+        let listeners = std::mem::take(&mut self.listeners);
+        for (index, listener) in listeners.iter().enumerate() {
+            if self.common.has_takers() && !listener.is_own() {
+                continue;
+            }
+            for _ in 0..BACKLOG {
+                match listener.accept() {
+                    Ok((stream, peer)) => {
+                        let connection = Box::new(Connection::new(stream, peer, index));
+                        let key = self.slots.insert(Slot::Here(connection));
+                        self.queue(key);
+                    }
+                    Err(error) if matches!(error.raw_os_error(), Some(libc::ECONNABORTED | libc::EPROTO)) => {
+                    }
+                    Err(_) => break,
+                }
+            }
+            if listener.is_own() {
+                listener.stop();
+            }
+        }
+        self.listeners = listeners;
+    }
+
+    pub(super) fn bid_farewell(&mut self) {
         while let Some(key) = self.deadlines.oldest(Wait::Idle) {
             let since = self.deadlines.since(key).unwrap_or_default();
             self.deadlines.set(key, Wait::Farewell, since);

@@ -84,6 +84,8 @@ pub(super) struct Connection {
     pub registered: bool,
     /// Its key stands in the queue of readable connections.
     pub queued: bool,
+    /// It cannot be passed on to another worker.
+    pub stays: bool,
 }
 
 /// Bytes of a body received in one go before other connections get their turn.
@@ -106,6 +108,7 @@ impl Connection {
             hangup: false,
             registered: false,
             queued: false,
+            stays: false,
         }
     }
 

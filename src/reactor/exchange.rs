@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::net::Handoff;
 use crate::proto::http1::{Head, Refusal};
 use crate::reactor::client_wait::ClientWait;
 use crate::reactor::connection::Connection;
@@ -17,6 +18,7 @@ use crate::reactor::outbound::{Flushed, Payload};
 use crate::reactor::request::Request;
 use crate::reactor::settings::ReactorSettings;
 use crate::reactor::understudy::Understudy;
+use crate::scoreboard::Slot;
 use crate::sys::socket::Readiness;
 use crate::sys::{clock, fork};
 
@@ -24,8 +26,27 @@ use crate::sys::{clock, fork};
 pub(super) struct Common {
     pub settings: ReactorSettings,
     pub understudy: Understudy,
-    /// The worker was told to leave: no response promises another one.
+    /// The worker was told to leave.
     pub leaving: Arc<AtomicBool>,
+    /// The worker's place in the service.
+    pub slot: Slot,
+}
+
+impl Common {
+    /// Whether the worker was told to leave.
+    pub fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
+    }
+
+    /// Whether others take connections of workers that leave.
+    pub fn has_takers(&self) -> bool {
+        self.slot.handoff().is_some_and(Handoff::has_takers)
+    }
+
+    /// Whether somebody will be there for another request on a connection.
+    fn has_future(&self) -> bool {
+        !(self.is_leaving() || self.slot.is_service_ending()) || self.has_takers()
+    }
 }
 
 /// Blocks that wait for each other are sent when they come to so many bytes.
@@ -144,7 +165,7 @@ impl Exchange {
     /// Whether another request may follow on this connection, as far as the request and the service are concerned.
     pub fn may_persist(&self) -> bool {
         self.request.head.persist
-            && !self.common.leaving.load(Ordering::Relaxed)
+            && self.common.has_future()
             && self.common.settings.keepalive > 0
             && self.request.decoder.is_none()
     }

@@ -98,6 +98,7 @@ impl Reactor {
         }
         self.put_back(key, connection);
         self.queue(key);
+        self.offer_if_leaving(key);
     }
 
     /// Everything is sent: the connection ends. Where the peer may still be sending, closing at once could destroy

@@ -11,6 +11,7 @@ mod date;
 mod deadlines;
 mod exchange;
 mod finish;
+mod handoff;
 mod loan;
 mod notice;
 mod outbound;

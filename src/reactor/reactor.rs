@@ -11,19 +11,21 @@ use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use slab::Slab;
 
-use crate::net::Listener;
+use crate::net::{Address, Listener};
 use crate::proto::http1::Refusal;
 use crate::reactor::accept::Accepting;
 use crate::reactor::connection::{Connection, Phase, Progress, Step};
 use crate::reactor::date::DateCache;
 use crate::reactor::deadlines::{Deadlines, Wait};
 use crate::reactor::exchange::{Common, Exchange};
+use crate::reactor::handoff::Offers;
 use crate::reactor::notice::{Closed, Notice};
 use crate::reactor::outbound::Payload;
 use crate::reactor::request::{Pool, Request};
 use crate::reactor::settings::ReactorSettings;
 use crate::reactor::understudy::Understudy;
 use crate::reactor::watch::Watch;
+use crate::scoreboard;
 use crate::sys::clock;
 
 pub(super) enum Slot {
@@ -59,6 +61,8 @@ pub struct Reactor {
     pub(super) registry: Registry,
     pub(super) common: Arc<Common>,
     pub(super) listeners: Vec<Listener>,
+    /// Where the listeners are, or were.
+    pub(super) addresses: Vec<Address>,
     pub(super) slots: Slab<Slot>,
     pub(super) deadlines: Deadlines,
     pub(super) pool: Pool,
@@ -78,6 +82,7 @@ pub struct Reactor {
     /// How many connections may still be accepted in this turn.
     pub(super) burst: usize,
     pub(super) accepting: Accepting,
+    pub(super) offers: Offers,
     /// The caller's descriptors that became readable, as bits.
     pub(super) woken: u64,
     pub(super) watch: Watch,
@@ -97,12 +102,14 @@ pub struct Reactor {
 }
 
 impl Reactor {
-    /// A reactor on `listeners`, whose sockets are watched through `registry`. Once `leaving` is true, responses end
-    /// their connections. Errors: those of watching the listeners.
+    /// A reactor on `listeners`, whose sockets are watched through `registry`, of the worker with that `slot`. Once
+    /// `leaving` is true, responses end their connections unless another worker takes them. Errors: those of watching
+    /// the listeners.
     pub(super) fn new(
         registry: Registry,
         settings: ReactorSettings,
         listeners: Vec<Listener>,
+        slot: scoreboard::Slot,
         leaving: Arc<AtomicBool>,
     ) -> io::Result<Self> {
         let lasts = |wait| match wait {
@@ -116,7 +123,8 @@ impl Reactor {
         let mut reactor = Self {
             registry,
             deadlines: Deadlines::new(lasts),
-            common: Arc::new(Common { settings, understudy: Understudy::default(), leaving }),
+            common: Arc::new(Common { settings, understudy: Understudy::default(), leaving, slot }),
+            addresses: listeners.iter().map(|listener| listener.address().clone()).collect(),
             listeners,
             slots: Slab::new(),
             pool: Pool::default(),
@@ -129,6 +137,7 @@ impl Reactor {
             stood_in: false,
             burst: 0,
             accepting: Accepting::Stopped,
+            offers: Offers::default(),
             woken: 0,
             watch: Watch::default(),
             notices: Vec::new(),
@@ -140,6 +149,7 @@ impl Reactor {
             now: clock::monotonic(),
         };
         reactor.accept_again()?;
+        reactor.common.slot.takes();
         Ok(reactor)
     }
 
@@ -292,7 +302,8 @@ impl Reactor {
         wait: Wait,
         progress: Progress,
     ) {
-        let wait = if self.is_draining() && connection.is_idle() { Wait::Farewell } else { wait };
+        let lost = self.is_draining() && (connection.stays || !self.common.has_takers());
+        let wait = if lost && connection.is_idle() { Wait::Farewell } else { wait };
         if self.register(key, &mut connection).is_err() {
             return self.remove(key);
         }
@@ -306,6 +317,7 @@ impl Reactor {
             // It can be done without, if somebody else wants to come.
             self.room_again();
         }
+        self.offer_if_leaving(key);
     }
 
     pub(super) fn register(&mut self, key: usize, connection: &mut Connection) -> io::Result<()> {

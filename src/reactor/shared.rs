@@ -18,6 +18,7 @@ use crate::reactor::notice::{Notice, Rest};
 use crate::reactor::reactor::{Reactor, WAKE};
 use crate::reactor::settings::ReactorSettings;
 use crate::reactor::understudy::Tick;
+use crate::scoreboard::Slot;
 
 /// Events fetched by one wait.
 const EVENTS: usize = 256;
@@ -56,17 +57,18 @@ impl Poller {
 }
 
 impl SharedReactor {
-    /// A reactor on `listeners`. Once `leaving` is true, responses end their connections. Errors: those of making an
-    /// epoll instance.
+    /// A reactor on `listeners`, of the worker with that `slot`. Once `leaving` is true, responses end their connections
+    /// unless another worker takes them. Errors: those of making an epoll instance.
     pub fn new(
         settings: ReactorSettings,
         listeners: Vec<Listener>,
+        slot: Slot,
         leaving: Arc<AtomicBool>,
     ) -> io::Result<Arc<Self>> {
         let poll = Poll::new()?;
         let registry = poll.registry().try_clone()?;
         let waker = Waker::new(&registry, WAKE)?;
-        let state = Reactor::new(registry.try_clone()?, settings, listeners, leaving)?;
+        let state = Reactor::new(registry.try_clone()?, settings, listeners, slot, leaving)?;
         let common = state.common.clone();
         let shared = Arc::new(Self {
             state: Mutex::new(state),
@@ -210,6 +212,16 @@ impl SharedReactor {
             self.wake();
         }
         drop(spent);
+    }
+
+    /// The worker leaves: whether nobody is left here, nor where other workers that leave have put what they could not
+    /// keep. Passes on what can be.
+    pub fn is_deserted(&self) -> bool {
+        let mut state = self.lock();
+        state.pass_on();
+        let deserted = state.open_connections() == 0;
+        self.settle(state);
+        deserted
     }
 
     /// What happened that a log may want to know, since the last call.

@@ -11,6 +11,10 @@ use crate::reactor::shared::SharedReactor;
 /// Looks in that lead to nothing but the same, before it waits for events.
 const GLANCES: u32 = 25;
 
+/// Looks after which every thread counts as busy with one long request: then others may have what comes meanwhile.
+/// Before that, passing a connection on could cost more than the wait.
+const STUCK: u32 = 3;
+
 /// What the understudy remembers of one look to the next.
 #[derive(Default)]
 pub struct StandIn {
@@ -18,6 +22,10 @@ pub struct StandIn {
     waits: u64,
     /// How often no thread had come by, one look after the other.
     deserted: u32,
+    /// How many exchanges had been given back.
+    returns: u64,
+    /// How often none had been meanwhile, one look after the other.
+    stuck: u32,
 }
 
 /// What it finds.
@@ -57,6 +65,8 @@ impl StandIn {
     fn see(&mut self, reactor: &SharedReactor) -> Sight {
         let mut state = reactor.lock();
         let watch = &mut state.watch;
+        let moved = std::mem::replace(&mut self.returns, watch.returns) != watch.returns;
+        self.stuck = if moved { 0 } else { self.stuck.saturating_add(1) };
         if !watch.is_busy() {
             return Sight::Nothing;
         }
@@ -94,9 +104,13 @@ impl StandIn {
         }
         let mut state = reactor.lock();
         state.take_in_for_others(&poller.events);
+        let passes = (self.stuck >= STUCK || self.is_patient()) && state.has_others();
+        if passes {
+            state.pass_ready();
+        }
         let unsent = state.take_unsent();
         drop(state);
         reactor.flush(unsent);
-        while !reactor.is_wanted() && reactor.lock().read_ahead() {}
+        while !reactor.is_wanted() && reactor.lock().read_ahead(passes) {}
     }
 }

@@ -7,6 +7,7 @@ use mio::Events;
 
 use crate::reactor::accept::Accepting;
 use crate::reactor::connection::Phase;
+use crate::reactor::handoff::HANDOFF;
 use crate::reactor::reactor::{LISTENERS, Reactor, Slot, WAKE, WATCHED};
 use crate::sys::clock;
 
@@ -15,11 +16,13 @@ impl Reactor {
     /// [`Reactor::next_exchange`], what can be sent from [`Reactor::take_unsent`].
     pub(super) fn take_in(&mut self, events: &Events) {
         self.burst = self.common.settings.accept_burst;
+        self.offers.begin_turn();
         self.fetched(events);
         if !std::mem::take(&mut self.stood_in) {
             self.knocked_at = self.now;
         }
         self.acceptable |= self.dispatch(events);
+        self.pass_on();
         self.go_on();
         self.rested();
     }
@@ -32,6 +35,7 @@ impl Reactor {
             self.knock(self.now);
             self.acceptable |= acceptable;
         }
+        self.pass_on();
         self.go_on();
     }
 
@@ -60,13 +64,17 @@ impl Reactor {
         std::mem::take(&mut self.resume)
     }
 
-    /// Reads from one of the readable connections; a request that is complete waits for a thread. `false`: all that had
-    /// come was read, and the waits that were due are over.
-    pub(super) fn read_ahead(&mut self) -> bool {
+    /// Reads from one of the readable connections; a request that is complete waits for a thread. With `passes` another
+    /// worker gets the connection, if there is one that takes it. `false`: all that had come was read, and the waits that
+    /// were due are over.
+    pub(super) fn read_ahead(&mut self, passes: bool) -> bool {
         let Some(key) = self.readable.pop_front() else {
             self.expire();
             return false;
         };
+        if passes && self.pass_readable(key) {
+            return true;
+        }
         let exchange = self.read(key);
         self.ready.extend(exchange);
         true
@@ -87,7 +95,7 @@ impl Reactor {
             Accepting::Exhausted(until) => Some(until),
             _ => None,
         };
-        self.deadlines.next_due().into_iter().chain(resume).min()
+        self.deadlines.next_due().into_iter().chain(resume).chain(self.offers.again).min()
     }
 
     /// A thread waits for events from now on: how long it may, at most `most`; `None` = for ever.
@@ -109,7 +117,8 @@ impl Reactor {
         self.rest();
         let now = clock::monotonic();
         // Not when there may be descriptors again: it would look for ever.
-        let due = self.deadlines.next_due().map(|due| Duration::from_nanos(due.saturating_sub(now)));
+        let due = self.deadlines.next_due().into_iter().chain(self.offers.again).min();
+        let due = due.map(|due| Duration::from_nanos(due.saturating_sub(now)));
         due.into_iter().chain([most]).min()
     }
 
@@ -127,6 +136,7 @@ impl Reactor {
         for event in events {
             match event.token().0 {
                 _ if event.token() == WAKE => {}
+                _ if event.token() == HANDOFF => self.offers.waiting = true,
                 token if token >= WATCHED => self.woken |= 1 << (token - WATCHED),
                 token if token >= LISTENERS => acceptable |= 1 << (token - LISTENERS),
                 key => self.notify(key, event),

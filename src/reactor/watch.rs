@@ -23,6 +23,8 @@ pub struct Watch {
     out: usize,
     /// How many waits have ended.
     pub waits: u64,
+    /// How many exchanges have been given back.
+    pub returns: u64,
     /// How long a request takes, as a moving average in nanoseconds.
     pace: u64,
     /// The loop of somebody else waits in the place of threads.
@@ -104,6 +106,7 @@ impl Watch {
     /// It gives it back, after so many nanoseconds.
     pub fn give_back(&mut self, took: u64) {
         self.out -= 1;
+        self.returns += 1;
         self.pace = self.pace - self.pace / 8 + took.min(LONGEST) / 8;
     }
 

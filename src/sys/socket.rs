@@ -54,6 +54,18 @@ fn internet_address(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
     }
 }
 
+/// Who is at the other end; `None` on a Unix socket. Errors: `NotConnected` when the connection has failed.
+pub fn peer(socket: BorrowedFd<'_>) -> io::Result<Option<SocketAddr>> {
+    let mut storage = MaybeUninit::<libc::sockaddr_storage>::zeroed();
+    let mut length = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+    // SAFETY: `storage` and `length` are valid for writes, and `length` tells the size of `storage`.
+    retry(|| unsafe {
+        libc::getpeername(socket.as_raw_fd(), storage.as_mut_ptr().cast(), &mut length) as isize
+    })?;
+    // SAFETY: zeroed memory is a valid sockaddr_storage, and getpeername filled what it knows.
+    Ok(internet_address(&unsafe { storage.assume_init() }))
+}
+
 /// Appends what the socket holds to `buffer`, at most `most` bytes, and gives the number of bytes (0 = end of stream).
 /// The buffer grows by `most` at once if it has not that much spare room.
 pub fn receive(socket: BorrowedFd<'_>, buffer: &mut Vec<u8>, most: usize) -> io::Result<usize> {

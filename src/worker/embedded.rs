@@ -241,18 +241,18 @@ impl Embedded {
         pipe::drain(&self.service.setup.wakeup, |_| {})?;
         self.lock().news.reopened = true;
         if !self.service.is_alive(py)? {
-            self.drain()?;
+            self.drain(py)?;
         }
         Ok(())
     }
 
     /// The server leaves: no new connections, and the present ones end with their next response.
-    pub fn drain(&self) -> PyResult<()> {
+    pub fn drain(&self, py: Python<'_>) -> PyResult<()> {
         self.service.setup.leaving.store(true, Ordering::Relaxed);
         if self.lock().leave.has_begun() {
             return Ok(());
         }
-        let leave = Leave::begun(&self.service);
+        let leave = Leave::begun(py, &self.service)?;
         self.lock().leave = leave;
         self.made_room()
     }
@@ -281,7 +281,7 @@ impl Embedded {
 
     /// The end: logs what is left undone, closes listeners and connections.
     pub fn close(&self, py: Python<'_>) -> PyResult<()> {
-        self.drain()?;
+        self.drain(py)?;
         let (ready, hands) = {
             let mut state = self.lock();
             if std::mem::replace(&mut state.closed, true) {

@@ -21,15 +21,18 @@ impl Leave {
     /// Looks whether the worker object still wants to live. If not the reactor takes no new connections from now on.
     pub fn look(&mut self, py: Python<'_>, service: &Service) -> PyResult<()> {
         if self.since.is_none() && !service.is_alive(py)? {
-            *self = Self::begun(service);
+            *self = Self::begun(py, service)?;
         }
         Ok(())
     }
 
-    /// From now on the reactor takes no new connections.
-    pub fn begun(service: &Service) -> Self {
+    /// From now on the reactor takes no new connections, but for those that wait to be accepted and would be lost.
+    /// Errors: what the worker object raised.
+    pub fn begun(py: Python<'_>, service: &Service) -> PyResult<Self> {
+        // First: as long as there is another copy, the kernel lets clients in that nobody would ever serve.
+        service.setup.worker.call_method0(py, "release_listeners")?;
         service.reactor.lock().drain();
-        Self { since: Some(clock::monotonic()), patience: patience(&service.setup) }
+        Ok(Self { since: Some(clock::monotonic()), patience: patience(&service.setup) })
     }
 
     /// The worker's handler has run, and nobody has looked yet. Usually the pipe says so too, but an application may have
@@ -47,7 +50,7 @@ impl Leave {
     /// they have had their time.
     pub fn is_over(&self, service: &Service, serving: bool) -> bool {
         let Some(since) = self.since else { return false };
-        let done = !serving && service.reactor.lock().open_connections() == 0;
+        let done = !serving && service.reactor.is_deserted();
         done || clock::monotonic() - since >= self.patience
     }
 

@@ -95,7 +95,8 @@ impl Service {
         fork::watch();
         let listeners = std::mem::take(&mut setup.listeners);
         let (listeners, names) = listeners.into_iter().map(|setup| (setup.listener, setup.name)).unzip();
-        let reactor = SharedReactor::new(setup.reactor.clone(), listeners, setup.leaving.clone())?;
+        let reactor =
+            SharedReactor::new(setup.reactor.clone(), listeners, setup.slot.clone(), setup.leaving.clone())?;
         let access = AccessLog::choose(setup.log.bind(py), &setup.access_log_format, &setup.slot)?;
         Ok(Self {
             journal: Journal::new(py, setup.log.clone_ref(py)),

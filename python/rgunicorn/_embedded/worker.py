@@ -39,6 +39,9 @@ class Alone(ReactorWorker):
         """Makes `run()` return when running requests are finished. From any thread."""
         self.alive = False
 
+    def release_listeners(self) -> None:
+        """They are the server's, which closes them."""
+
     def release(self) -> None:
         """Closes what `equip` has opened."""
         for end in (*self.PIPE, self.lifeline, self._life):

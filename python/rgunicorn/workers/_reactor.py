@@ -54,8 +54,15 @@ class ReactorWorker(Worker):
         self._alive = alive
         if not alive and self.slot is not None:
             self.slot.leave()
-            listening.stop_listening(self.own_sockets)
+            if not self._is_native:
+                listening.stop_listening(self.own_sockets)
             self.poke()
+
+    def release_listeners(self) -> None:
+        """Closes this worker's copies of the listeners. Called by the native loop, which has copies of its own, when the
+        worker leaves: whoever has connected by then is served."""
+        for listener in self.sockets:
+            listener.close()
 
     def poke(self) -> None:
         """Has the native loop look at signals, at `alive` and at the log files. Any thread may call this."""

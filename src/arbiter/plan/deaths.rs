@@ -1,27 +1,47 @@
 //! What the end of a child process means: a line in the log, a wait, the end of a reload, or the end of the
 //! service.
 
+use std::time::Duration;
+
 use nix::sys::signal::Signal;
 
-use super::{Action, Child, Exit, Level, Limits, Line, Plan, Reason, Time, YOUNG, fresh, seconds};
+use super::{Action, Child, Exit, Level, Limits, Line, Plan, Time, YOUNG, seconds};
+use crate::log::Reason;
 
 /// Exit status of a worker that could not boot, and of an arbiter that ends because of it.
 pub const WORKER_BOOT_ERROR: i32 = 3;
 /// Exit status when the application could not be found.
 pub const APP_LOAD_ERROR: i32 = 4;
+/// A worker that ends without a request before this age has not done what it was there for.
+const SHORTEST_LIFE: Duration = Duration::from_secs(1);
 
 impl Plan {
-    /// A child process has ended; `status` is the status word of waitpid(2).
-    pub fn exited(&mut self, pid: i32, exit: Exit, status: i32, limits: &Limits, now: Time) -> Vec<Action> {
+    /// A child process has ended; `status` is the status word of waitpid(2). `starved`: the kernel has ended a process
+    /// for want of memory since the last one was killed.
+    pub fn exited(
+        &mut self,
+        pid: i32,
+        exit: Exit,
+        status: i32,
+        starved: bool,
+        limits: &Limits,
+        now: Time,
+    ) -> Vec<Action> {
         let Some(child) = self.children.remove(pid) else {
             let text = "Reaped unknown child process (pid:%s, status:%s)";
             return vec![Action::Log(Line::new(Level::Debug, text, [pid.into(), status.into()]))];
         };
-        let mut actions: Vec<_> = obituary(&child, exit).map(Action::Log).into_iter().collect();
+        let ends_reload = self.serves() && child.stays() && self.ends_reload(&child, exit);
+        let mut actions = Vec::new();
+        if !ends_reload || matches!(exit, Exit::Signal(_)) {
+            actions.extend(obituary(&child, exit, starved).map(Action::Log));
+        }
         // Of one that was late they have, with the timeout.
         let named = child.aborted.is_some();
         actions.push(Action::Reaped { pid, slot: child.slot, why: cut_short(&child), named });
-        if child.stays() {
+        if ends_reload {
+            actions.extend(self.drop_reload(&child, exit, now));
+        } else if child.stays() {
             actions.extend(self.mourn(&child, exit, limits, now));
         }
         actions
@@ -31,17 +51,11 @@ impl Plan {
     fn mourn(&mut self, child: &Child, exit: Exit, limits: &Limits, now: Time) -> Vec<Action> {
         // What has served has booted, whatever status its application ended it with.
         let failure = boot_failure(exit).filter(|_| !child.has_served());
-        if failure.is_some() && self.reload_can_be_dropped(child) {
-            return self.drop_reload(now);
-        }
         let alone = self.children.count(|other| other.stays() && other.booted()) == 0;
-        if let Some((status, reason)) = failure.filter(|_| alone) {
+        if let Some((status, reason)) = failure.filter(|_| alone && self.serves()) {
             return self.stop(false, status, Some(reason), limits, now);
         }
-        // Ends of its own accord: `max_requests` (of native classes after they asked for a replacement), `reload`.
-        let retired = child.seen.retiring || (exit == Exit::Code(0) && child.has_lived());
-        let of_starting = child.aborted.is_none() && !retired && now < child.forked + YOUNG;
-        if failure.is_none() && !of_starting {
+        if failure.is_none() && !died_young(child, exit, now) || self.old(child) {
             return Vec::new();
         }
         match self.backoff.died_young(now) {
@@ -52,26 +66,14 @@ impl Plan {
             None => Vec::new(),
         }
     }
+}
 
-    /// It was of the new generation, and workers of an older one still serve.
-    fn reload_can_be_dropped(&self, child: &Child) -> bool {
-        let old = |other: &Child| other.generation < self.generation && other.stays() && other.booted();
-        self.reloading && child.generation == self.generation && self.children.count(old) > 0
-    }
-
-    /// The old workers stay and count as current; those of the new generation leave.
-    fn drop_reload(&mut self, now: Time) -> Vec<Action> {
-        let generation = self.generation;
-        let mut actions =
-            self.dismiss(|child| child.generation == generation && child.stays(), usize::MAX, now);
-        self.children.iter_mut().for_each(|child| child.generation = generation);
-        self.reloading = false;
-        debug_assert!(self.children.count(|child| fresh(child, generation) || child.seen.retiring) > 0);
-        let text = "Reload failed: the new workers do not boot. The old ones keep serving.";
-        actions.insert(0, Action::Log(Line::new(Level::Error, text, [])));
-        actions.push(Action::DropReload);
-        actions
-    }
+/// Its start has to do with its end: the next one may fare no better.
+fn died_young(child: &Child, exit: Exit, now: Time) -> bool {
+    // Ends of its own accord: `max_requests` (of native classes after they asked for a replacement), `reload`.
+    let its_time = child.has_served() || child.seen.beat > 0 && now >= child.forked + SHORTEST_LIFE;
+    let retired = child.seen.retiring || (exit == Exit::Code(0) && its_time);
+    child.aborted.is_none() && !retired && now < child.forked + YOUNG
 }
 
 /// Why requests were cut short that the worker was serving, if it was.
@@ -85,7 +87,8 @@ fn cut_short(child: &Child) -> Reason {
     }
 }
 
-fn boot_failure(exit: Exit) -> Option<(i32, &'static str)> {
+/// The status and the reason with which the service ends where nobody boots.
+pub(super) fn boot_failure(exit: Exit) -> Option<(i32, &'static str)> {
     match exit {
         Exit::Code(WORKER_BOOT_ERROR) => Some((WORKER_BOOT_ERROR, "Worker failed to boot.")),
         Exit::Code(APP_LOAD_ERROR) => Some((APP_LOAD_ERROR, "App failed to load.")),
@@ -93,8 +96,8 @@ fn boot_failure(exit: Exit) -> Option<(i32, &'static str)> {
     }
 }
 
-/// Gunicorn's line for a worker's end; none for status 0. Who killed it is a riddle only if it was not the arbiter.
-fn obituary(child: &Child, exit: Exit) -> Option<Line> {
+/// Gunicorn's line for a worker's end; none for status 0. Memory is named only where the kernel says that it ran out.
+fn obituary(child: &Child, exit: Exit, starved: bool) -> Option<Line> {
     let pid = child.pid;
     let number = match exit {
         Exit::Code(0) => return None,
@@ -104,15 +107,25 @@ fn obituary(child: &Child, exit: Exit) -> Option<Line> {
         }
         Exit::Signal(number) => number,
     };
-    let signal = Signal::try_from(number).ok();
-    let name = signal.map_or_else(|| format!("signal {number}"), |signal| signal.to_string());
-    let (level, text) = match signal {
-        Some(Signal::SIGKILL) if !child.killed => {
+    let (level, text) = match Signal::try_from(number) {
+        Ok(Signal::SIGKILL) if starved && !child.killed => {
             (Level::Error, "Worker (pid:%s) was sent %s! Perhaps out of memory?")
         }
-        Some(Signal::SIGKILL) => (Level::Error, "Worker (pid:%s) was sent %s!"),
-        Some(Signal::SIGTERM) => (Level::Info, "Worker (pid:%s) was sent %s!"),
+        Ok(Signal::SIGKILL) => (Level::Error, "Worker (pid:%s) was sent %s!"),
+        Ok(Signal::SIGTERM) => (Level::Info, "Worker (pid:%s) was sent %s!"),
         _ => (Level::Warning, "Worker (pid:%s) was sent %s!"),
     };
-    Some(Line::new(level, text, [pid.into(), name.into()]))
+    Some(Line::new(level, text, [pid.into(), signal_name(number).into()]))
+}
+
+/// How a process has ended, in words.
+pub(super) fn manner(exit: Exit) -> String {
+    match exit {
+        Exit::Code(code) => format!("exited with code {code}"),
+        Exit::Signal(number) => format!("was sent {}", signal_name(number)),
+    }
+}
+
+fn signal_name(number: i32) -> String {
+    Signal::try_from(number).map_or_else(|_| format!("signal {number}"), |signal| signal.to_string())
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use super::{Action, Child, Children, Course, Level, Limits, Line, Plan, Time, kill, overdue};
+use super::late::{kill, overdue};
+use super::{Action, Child, Children, Course, Level, Limits, Line, Plan, Time};
 
 /// What remains of `graceful_timeout` once a graceful stop has been made a quick one.
 const QUICK_GRACE: Duration = Duration::from_secs(2);
@@ -33,9 +34,12 @@ impl Plan {
         if matches!(self.course, Course::Stop(_)) {
             return Vec::new();
         }
+        let announced = matches!(self.course, Course::Delay { .. });
         let until = now + limits.graceful_timeout;
         self.course = Course::Stop(Stop { quick, killed: false, until, status, reason });
-        let mut actions = vec![Action::CloseListeners];
+        let mut actions = Vec::new();
+        actions.extend((!announced).then_some(Action::AnnounceEnd));
+        actions.push(Action::CloseListeners);
         actions.extend(self.tell_all(if quick { Signal::SIGQUIT } else { Signal::SIGTERM }, now));
         actions
     }

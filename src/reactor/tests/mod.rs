@@ -10,7 +10,8 @@ use super::*;
 use crate::net::Listener;
 use crate::proto::forwarded::TrustedPeers;
 use crate::proto::http1::Rules;
-use crate::sys::clock;
+use crate::scoreboard::Board;
+use crate::sys::{clock, pipe};
 
 mod connections;
 mod crew;
@@ -52,9 +53,12 @@ impl Service {
     fn new(settings: ReactorSettings) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("socket");
+        let (_, waker) = pipe::nonblocking().expect("a pipe");
+        let board = Board::new(1, waker, None).expect("a board");
+        let slot = board.claim().expect("a place");
         let listener = UnixListener::bind(&path).expect("a listener");
         let listener = Listener::adopt(listener.into()).expect("a listener");
-        let reactor = SharedReactor::new(settings, vec![listener], Arc::default()).expect("a reactor");
+        let reactor = SharedReactor::new(settings, vec![listener], slot, Arc::default()).expect("a reactor");
         Self { reactor, path, _directory: directory }
     }
 

@@ -278,6 +278,7 @@ impl Service {
     pub fn close_logs(&self, py: Python<'_>) {
         self.log_notices(py);
         let abandoned = self.reactor.lock().abandon();
+        self.setup.slot.cut(abandoned.len());
         for notice in abandoned {
             self.log_notice(py, notice);
         }

@@ -1,0 +1,293 @@
+//! Connections that go from one worker of the service to another: those that a leaving worker cannot keep, and requests
+//! that would wait for a thread here while another worker has one free. Taking them is like accepting, one more listener.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+
+use mio::Token;
+use mio::unix::SourceFd;
+
+use crate::net::{Moved, Passed, Past, accepted_by};
+use crate::proto::http1::Framing;
+use crate::reactor::accept::Accepting;
+use crate::reactor::body::Body;
+use crate::reactor::connection::{Connection, Phase};
+use crate::reactor::deadlines::Wait;
+use crate::reactor::exchange::Exchange;
+use crate::reactor::reactor::{Reactor, Slot, WATCHED};
+use crate::sys::{epoll, socket};
+
+/// The token of the socket from which connections are taken.
+pub(super) const HANDOFF: Token = Token(WATCHED + 65);
+
+/// Idle connections that are taken over before new ones get their turn.
+const TAKEN_AT_ONCE: usize = 16;
+
+/// How long a leaving worker waits for room before it looks again, in nanoseconds: at first, and at most.
+const SHORT_PAUSE: u64 = 1_000_000;
+const LONG_PAUSE: u64 = 32_000_000;
+
+/// What is under way between this worker and the others.
+#[derive(Debug, Default)]
+pub(super) struct Offers {
+    /// Somebody may have put connections in.
+    pub waiting: bool,
+    /// How many may still be taken in this turn.
+    pub budget: usize,
+    /// When there may be room for more of ours, in nanoseconds.
+    pub again: Option<u64>,
+    pause: u64,
+    /// Nobody takes ours: they have been given the time for one more request.
+    farewell: bool,
+}
+
+impl Offers {
+    pub fn begin_turn(&mut self) {
+        self.budget = TAKEN_AT_ONCE;
+    }
+
+    fn postpone(&mut self, now: u64) {
+        self.pause = (self.pause * 2).clamp(SHORT_PAUSE, LONG_PAUSE);
+        self.again = Some(now + self.pause);
+    }
+}
+
+impl Connection {
+    /// Whether another worker could go on with it: it waits for a request.
+    fn is_portable(&self) -> bool {
+        matches!(self.phase, Phase::Head(_))
+            && self.outbound.is_empty()
+            && !self.stays
+            && !self.stream.is_handed_over()
+    }
+}
+
+impl Reactor {
+    /// Watches for connections that others pass on. Errors: those of epoll.
+    pub(super) fn watch_offers(&self) -> io::Result<()> {
+        match self.common.slot.handoff() {
+            Some(handoff) => epoll::watch_listener(&self.registry, handoff.receiver(), HANDOFF),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn forget_offers(&mut self) {
+        self.offers.waiting = false;
+        if let Some(handoff) = self.common.slot.handoff() {
+            // A failure would only mean more wake-ups.
+            let _ = self.registry.deregister(&mut SourceFd(&handoff.receiver().as_raw_fd()));
+        }
+    }
+
+    /// Takes connections over until one has a complete request.
+    pub(super) fn take_over(&mut self) -> Option<Exchange> {
+        while self.offers.waiting && self.offers.budget > 0 && self.accepting == Accepting::Yes {
+            if !self.has_room() {
+                self.pause(Accepting::Full);
+                return None;
+            }
+            self.offers.budget -= 1;
+            match self.receive_offer() {
+                Ok(Some((key, came_at))) => {
+                    if let Some(exchange) = self.read(key) {
+                        // The others may have a hand free for the next one.
+                        self.offers.budget = 0;
+                        let came_at = if came_at == 0 { exchange.came_at } else { came_at };
+                        return Some(Exchange { came_at, ..exchange });
+                    }
+                }
+                Ok(None) => {}
+                Err(error) => self.taking_failed(error),
+            }
+        }
+        None
+    }
+
+    fn taking_failed(&mut self, error: io::Error) {
+        match error.raw_os_error() {
+            Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => self.run_out(error),
+            _ => self.offers.waiting = false,
+        }
+    }
+
+    /// Takes one connection: its key, and when its request had come, if that is known. `None`: it has ended, or nobody
+    /// can tell what it is.
+    fn receive_offer(&mut self) -> io::Result<Option<(usize, u64)>> {
+        let common = self.common.clone();
+        let Some(handoff) = common.slot.handoff() else { return Err(io::ErrorKind::WouldBlock.into()) };
+        let Some(Moved { stream, past, inbound }) = handoff.take()? else { return Ok(None) };
+        let fd = stream.as_fd();
+        let (Ok(peer), Ok(listener)) = (socket::peer(fd), accepted_by(&self.addresses, fd)) else {
+            return Ok(None);
+        };
+        let mut connection = Connection::new(stream, peer, listener);
+        connection.inbound = inbound;
+        connection.requests = past.requests;
+        if !self.is_draining() {
+            self.make_room();
+        }
+        let key = self.slots.insert(Slot::Here(Box::new(connection)));
+        if past.head_since > 0 {
+            self.deadlines.set(key, Wait::Head, past.head_since.min(self.now));
+        }
+        Ok(Some((key, past.came_at.min(self.now))))
+    }
+
+    /// The worker leaves: passes on what waits for a request, as far as there is room. If nobody takes any more, what is
+    /// here has the time for one more request, and so has what others have passed on and nobody would take.
+    pub(super) fn pass_on(&mut self) {
+        self.offers.again = None;
+        if !self.is_draining() && !self.common.is_leaving() {
+            return;
+        }
+        self.common.slot.takes_no_more();
+        if self.common.has_takers() {
+            if std::mem::take(&mut self.offers.farewell) {
+                self.forget_offers();
+            }
+            self.pass_all();
+        } else if self.is_draining() {
+            if !std::mem::replace(&mut self.offers.farewell, true) {
+                self.bid_farewell();
+                // Without it what waits is seen in the next turn.
+                let _ = self.watch_offers();
+            }
+            self.take_the_rest();
+        }
+    }
+
+    fn pass_all(&mut self) {
+        let portable = |slot: &Slot| matches!(slot, Slot::Here(connection) if connection.is_portable());
+        let waiting: Vec<usize> =
+            self.slots.iter().filter(|(_, slot)| portable(slot)).map(|(key, _)| key).collect();
+        for key in waiting {
+            if self.offer(key) == Passed::Full {
+                return self.offers.postpone(self.now);
+            }
+            self.offers.pause = 0;
+        }
+    }
+
+    /// Takes what others have passed on to workers that are leaving too.
+    fn take_the_rest(&mut self) {
+        if self.common.slot.handoff().is_none() {
+            return;
+        }
+        loop {
+            match self.receive_offer() {
+                Ok(Some((key, _))) => self.queue(key),
+                Ok(None) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(_) => {
+                    // No descriptors: it would be told of all the time.
+                    self.forget_offers();
+                    self.offers.farewell = false;
+                    return self.offers.postpone(self.now);
+                }
+            }
+        }
+    }
+
+    /// The connection waits for a request: if the worker leaves, somebody else may have it.
+    pub(super) fn offer_if_leaving(&mut self, key: usize) {
+        if self.is_draining() && self.common.has_takers() && self.offer(key) == Passed::Full {
+            self.offers.postpone(self.now);
+        }
+    }
+
+    /// Passes a connection on, if that is possible.
+    fn offer(&mut self, key: usize) -> Passed {
+        let common = self.common.clone();
+        let (Some(handoff), Some(Slot::Here(connection))) = (common.slot.handoff(), self.slots.get_mut(key))
+        else {
+            return Passed::Never;
+        };
+        if !connection.is_portable() {
+            return Passed::Never;
+        }
+        let began = !connection.inbound.is_empty();
+        let past = Past {
+            requests: connection.requests,
+            head_since: self.deadlines.since(key).filter(|_| began).unwrap_or(0),
+            came_at: if began || connection.queued { self.polled_at } else { 0 },
+        };
+        let passed = handoff.pass(&connection.stream, past, &[&connection.inbound]);
+        match passed {
+            Passed::Yes => {
+                if let Slot::Here(connection) = std::mem::replace(&mut self.slots[key], Slot::OUT) {
+                    self.part_with(key, &connection);
+                }
+            }
+            Passed::Never => {
+                connection.stays = true;
+                if connection.is_idle() && self.is_draining() {
+                    self.deadlines.start(key, Wait::Farewell, self.now);
+                }
+            }
+            Passed::Full => {}
+        }
+        passed
+    }
+
+    /// Another worker has the connection: it is forgotten here, and the socket left as it is.
+    fn part_with(&mut self, key: usize, connection: &Connection) {
+        if connection.registered {
+            // The kernel would go on telling of a socket that others hold.
+            let fd = connection.stream.as_fd().as_raw_fd();
+            let _ = self.registry.deregister(&mut SourceFd(&fd));
+        }
+        connection.stream.hand_over();
+        self.common.slot.hand();
+        self.remove(key);
+    }
+
+    /// Whether workers beside this one take connections.
+    pub(super) fn has_others(&self) -> bool {
+        let own = u64::from(!self.is_draining() && !self.common.is_leaving());
+        self.common.slot.handoff().is_some_and(|handoff| handoff.takers() > own)
+    }
+
+    /// Passes on a connection that has something to read.
+    pub(super) fn pass_readable(&mut self, key: usize) -> bool {
+        self.offer(key) == Passed::Yes
+    }
+
+    /// Passes on complete requests that wait for a thread.
+    pub(super) fn pass_ready(&mut self) {
+        let mut index = 0;
+        while let Some(exchange) = self.ready.get(index) {
+            match self.offer_request(exchange) {
+                Passed::Full => return,
+                Passed::Never => index += 1,
+                Passed::Yes => {
+                    if let Some(Exchange { key, connection, request, .. }) = self.ready.remove(index) {
+                        self.part_with(key, &connection);
+                        self.pool.give(request);
+                    }
+                }
+            }
+        }
+    }
+
+    fn offer_request(&self, exchange: &Exchange) -> Passed {
+        let Exchange { connection, request, .. } = exchange;
+        let (Some(handoff), Some(body)) = (self.common.slot.handoff(), body_to_read_again(exchange)) else {
+            return Passed::Never;
+        };
+        let past = Past { requests: connection.requests - 1, head_since: 0, came_at: exchange.came_at };
+        handoff.pass(&connection.stream, past, &[&request.bytes, body, &connection.inbound])
+    }
+}
+
+/// What follows `request.bytes` of a request that another worker is to read as if it had come only now; `None` if that
+/// is impossible.
+fn body_to_read_again(exchange: &Exchange) -> Option<&[u8]> {
+    let Exchange { connection, request, .. } = exchange;
+    let framed = !matches!(request.head.framing, Framing::Chunked) && request.decoder.is_none();
+    let movable = framed && connection.outbound.is_empty() && !connection.stream.is_handed_over();
+    match &request.body {
+        Body::Empty | Body::Inline(_) if movable => Some(b""),
+        Body::Memory(bytes) if movable => Some(bytes),
+        _ => None,
+    }
+}
