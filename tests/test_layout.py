@@ -165,12 +165,12 @@ def test_files_fit_one_thought() -> None:
 def test_generated_names_of_python_modules_are_gunicorns() -> None:
     """The package's modules are named after Gunicorn's, so that `gunicorn.x` can be `rgunicorn.x`."""
     private = {
-        *("_alias", "_app_uri", "_process", "http/_refusals", "workers/_overdue", "workers/_reactor"),
-        *("workers/_readiness", "workers/_tornado_wsgi"),
+        *("_alias", "_app_uri", "_process", "_start", "http/_refusals", "workers/_overdue"),
+        *("workers/_reactor", "workers/_readiness", "workers/_tornado_wsgi"),
         *(f"_embedded/{name}" for name in ("__init__", "listeners", "logger", "server", "settings")),
         *("_embedded/turns", "_embedded/worker"),
-        *(f"_arbiter/{name}" for name in ("__init__", "child", "listening", "manager")),
-        *("_arbiter/orders", "_arbiter/reports"),
+        *(f"_arbiter/{name}" for name in ("__init__", "child", "former", "held", "listening", "manager")),
+        *(f"_arbiter/{name}" for name in ("orders", "program", "proof", "reports")),
         *(f"_logs/{name}" for name in ("__init__", "access", "config", "syslog")),
     }
     # One module in Gunicorn.

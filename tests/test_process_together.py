@@ -78,13 +78,13 @@ def test_a_relative_pidfile_is_found_again_after_a_reload_has_changed_the_direct
     assert not (two / "pid").exists()
 
 
-def test_preloaded_code_sees_the_first_environment_when_imported_and_the_latest_when_called(
+def test_preloaded_code_is_imported_anew_with_the_latest_environment(
     serve: Serve,
 ) -> None:
     config = "preload_app = True\nraw_env = ['SHOP={}']"
     server = serve("app:app", source=APP, config=config.format("one"))
     reload(server, config.format("two"))
-    assert seen(server)[:2] == (("one", os.getuid()), "two")
+    assert seen(server)[:2] == (("two", os.getuid()), "two")
 
 
 def test_a_reload_changes_the_titles(serve: Serve) -> None:

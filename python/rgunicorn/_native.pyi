@@ -6,6 +6,8 @@ from typing import Any, NoReturn, final
 from typing_extensions import disjoint_base
 
 __all__ = [
+    "CARRIES",
+    "PROVEN",
     "VERSION",
     "Call",
     "ChunkDecoder",
@@ -112,6 +114,9 @@ class Slot:
 class Lane:
     def begin(self, method: bytes, target: bytes) -> None: ...
     def end(self) -> None: ...
+
+PROVEN: int
+CARRIES: str
 
 def run_arbiter(arbiter: Any) -> NoReturn: ...
 

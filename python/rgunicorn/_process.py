@@ -8,6 +8,8 @@ import pwd
 import sys
 from collections.abc import Mapping
 
+from rgunicorn import _start
+
 
 def flush_streams() -> None:
     """To be called before a fork: else each side would write what waits in standard output and error."""
@@ -32,9 +34,9 @@ def daemonize(enable_stdio_inheritance: bool = False) -> None:
     """Goes into the background: a session of its own, no terminal, umask 022.
 
     Standard input, output and error become /dev/null. With `enable_stdio_inheritance` output and error stay,
-    unless they are a terminal. A server that replaces another (GUNICORN_FD) is in the background already.
+    unless they are a terminal. A server that replaces another is in the background already.
     """
-    if "GUNICORN_FD" in os.environ:
+    if _start.role() is not None or "GUNICORN_FD" in os.environ:
         return
     flush_streams()
     if os.fork():
@@ -43,6 +45,7 @@ def daemonize(enable_stdio_inheritance: bool = False) -> None:
     # No longer the leader of the session, it cannot be given a terminal by opening one.
     if os.fork():
         os._exit(0)
+    _start.daemonized()
     os.umask(0o022)
     null = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2):

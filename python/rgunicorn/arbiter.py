@@ -6,16 +6,17 @@ nothing here forks or waits. What lasts is in attributes, under the names that h
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import rgunicorn
-from rgunicorn import _alias, _native, pidfile, sock, util
-from rgunicorn._arbiter import child, listening
+from rgunicorn import _alias, _native, _start, pidfile, sock, util
+from rgunicorn._arbiter import child, listening, proof
 from rgunicorn._arbiter.manager import Manager
 from rgunicorn._arbiter.orders import Orders
+from rgunicorn._arbiter.program import Before, Program
 from rgunicorn._arbiter.reports import Reports
 from rgunicorn._logs import config as log_config
 from rgunicorn._process import Environment
@@ -27,22 +28,11 @@ if TYPE_CHECKING:
     from rgunicorn.workers.base import Worker
 
 
-@dataclass
-class _Before:
-    """What a reload replaces, and what its failure brings back."""
-
-    cfg: Config
-    log_cfg: Config | None
-    num_workers: int
-    shared: list[util.Address]
-    listeners: list[sock.BaseSocket]
-
-    def by_address(self) -> dict[str, sock.BaseSocket]:
-        """The listeners, by the addresses that the configuration gives."""
-        return {str(address): one for address, one in zip(self.shared, self.listeners, strict=False)}
+#: Where a reload cannot load a preloaded application anew.
+STALE = "preload_app: this process cannot execute its program anew; the application stays as it was loaded."
 
 
-class Arbiter(Orders, Reports):
+class Arbiter(Orders, Reports, Program):
     """Holds the listeners and the workers of one service.
 
     Of `app`, a `BaseApplication`, it uses the configuration `cfg`, `wsgi()`, which gives the application, and
@@ -56,13 +46,15 @@ class Arbiter(Orders, Reports):
 
     def __init__(self, app: BaseApplication) -> None:
         super().__init__()
+        if _start.role() == _start.PROOF:
+            proof.prove(app)
         _alias.install()
         os.environ["SERVER_SOFTWARE"] = rgunicorn.SERVER_SOFTWARE
         self._num_workers: int | None = None
         self._environment = Environment()
         self._stopping = False
         #: What a reload returns to that is not known to load.
-        self._before: _Before | None = None
+        self._before: Before | None = None
         #: Listeners of configurations whose workers may still serve, by their address.
         self._older: dict[str, sock.BaseSocket] = {}
         #: The configuration by which the log was set up: not the one in force if that one's is bad.
@@ -72,19 +64,22 @@ class Arbiter(Orders, Reports):
         self.worker_age = 0
         self.pid: int | None = None
         #: The arbiter that has started this one to take its place; 0: none.
-        self.master_pid = 0
+        self.master_pid = _start.predecessor()
         #: The arbiter that this one has started to take its place; 0: none.
         self.reexec_pid = 0
-        self.master_name = "Master"
+        self.master_name = "Master.2" if self.master_pid else "Master"
+        self.renewed = _start.role() == _start.RENEWAL
         #: Whether the listeners were inherited from systemd.
         self.systemd = False
         self.pidfile: pidfile.Pidfile | None = None
         self.setup(app)
-        self._manager = Manager(self.log)
+        self._manager = Manager(
+            self.log, follows=bool(self.master_pid), renewed=_start.role() == _start.RENEWAL
+        )
         #: How the program was started.
         self.START_CTX: dict[str | int, Any] = {
-            "args": [sys.executable, *sys.argv],
-            "cwd": util.getcwd(),
+            "args": _start.command(),
+            "cwd": _start.DIRECTORY,
             0: sys.executable,
         }
 
@@ -97,12 +92,12 @@ class Arbiter(Orders, Reports):
         self._listen_at()
         self.num_workers = self.cfg.workers
         self.timeout = self.cfg.timeout
-        self.proc_name = self.cfg.proc_name
+        self._take_names()
         lines = "".join(f"\n  {name}: {setting.value}" for name, setting in self.cfg.settings.items())
         self.log.debug("Current configuration:%s", lines)
         self._environment.set(self.cfg.env)
         if self.cfg.preload_app:
-            self.app.wsgi()
+            self.load()
 
     @property
     def num_workers(self) -> int:
@@ -119,6 +114,10 @@ class Arbiter(Orders, Reports):
         """Starts the service and keeps it running; ends by raising SystemExit, here and in every worker."""
         self._check_subclass()
         self.start()
+        if self.cfg.preload_app:
+            # What was loaded is not for the collector to touch: in the workers that would copy the memory.
+            gc.collect()
+            gc.freeze()
         try:
             _native.run_arbiter(self)
         except Exception:
@@ -128,6 +127,10 @@ class Arbiter(Orders, Reports):
 
     def start(self) -> None:
         """Opens the listeners."""
+        if _start.role() == _start.RENEWAL:
+            self.pid = os.getpid()
+            self._go_on()
+            return
         self.log.info("Starting rgunicorn %s", rgunicorn.VERSION)
         if self.cfg.workers_sum:
             self.log.info(self.cfg.workers_sum)
@@ -135,7 +138,6 @@ class Arbiter(Orders, Reports):
         self.hold_signals(ignored=self.SIGNALS)
         try:
             self._write_pidfile()
-            util.set_process_title(f"master [{self.proc_name}]")
             self.cfg.on_starting(self)
             self.init_signals()
             self.LISTENERS, self.systemd = listening.open_shared(self.cfg, self.log)
@@ -247,25 +249,40 @@ class Arbiter(Orders, Reports):
 
     def announce_end(self) -> None:
         """The service was told to end, now or after `shutdown_delay`."""
-        self._manager.stops()
+        self._manager.stops(successor=self.reexec_pid)
 
     def close_listeners(self) -> None:
         """Stops listening; the files of Unix sockets go too."""
         self.announce_end()
         self._stopping = True
+        if self._has_sibling():
+            # It goes on listening, and the files are its business.
+            return
         listeners, self.LISTENERS = self.LISTENERS, []
         sock.close_sockets(listeners)
 
     # Reloading.
 
-    def read_again(self) -> bool:
-        """Reads the configuration again. If it is bad everything stays as it was, and the result is False."""
-        before = _Before(self.cfg, self._log_cfg, self.num_workers, self._shared, self.LISTENERS)
+    def read_again(self, can_renew: bool) -> bool | None:
+        """Reads the configuration again. If it is bad everything stays as it was, and the result is False.
+
+        None: the application is, or shall be, in the memory of this process, which has to load it anew.
+        That takes `can_renew`.
+        """
+        before = Before(self.cfg, self._log_cfg, self.num_workers, self._shared, self.LISTENERS)
         self._manager.reloads()
         try:
+            renewable = can_renew and _start.is_program()
+            if self.cfg.preload_app and renewable:
+                return None
             self._environment.restore()
             self.app.reload()
+            if self.app.cfg.preload_app and renewable:
+                self._return_to(before)
+                return None
             self.setup(self.app)
+            if before.cfg.preload_app:
+                self.log.warning("%s", STALE)
             self.log.reopen_files()
             if self.worker_class is not before.cfg.worker_class:
                 # The new one may not want it; native ones say so again.
@@ -275,7 +292,6 @@ class Arbiter(Orders, Reports):
                 self.log.info("Listening at: %s", self._listening_at())
             self.cfg.on_reload(self)
             self._write_pidfile()
-            util.set_process_title(f"master [{self.proc_name}]")
         except (Exception, SystemExit):
             self._return_to(before)
             self.log.exception("Reload failed: bad configuration. The old one stays.")
@@ -298,7 +314,7 @@ class Arbiter(Orders, Reports):
         """Only workers with the latest configuration serve: what the others needed can go."""
         superseded = self.superseded()
         self._older = {}
-        sock.close_sockets(superseded)
+        self._close(superseded)
         self._manager.reloaded()
 
     def drop_reload(self) -> None:
@@ -311,7 +327,7 @@ class Arbiter(Orders, Reports):
             self._return_to(before)
         self._manager.reloaded()
 
-    def _return_to(self, before: _Before) -> None:
+    def _return_to(self, before: Before) -> None:
         unneeded, self.LISTENERS = self.LISTENERS, before.listeners
         self._close_unneeded(unneeded)
         self._environment.restore()
@@ -320,14 +336,14 @@ class Arbiter(Orders, Reports):
             self._set_up_log(before.log_cfg)
         self.worker_class = self.cfg.worker_class
         self._listen_at()
+        self._shared = before.shared
         self.timeout = self.cfg.timeout
-        self.proc_name = self.cfg.proc_name
+        self._take_names()
         self._environment.set(self.cfg.env)
         try:
             self._write_pidfile()
         except RuntimeError as error:
             self.log.error("%s", error)
-        util.set_process_title(f"master [{self.proc_name}]")
         if self._num_workers != before.num_workers:
             self.num_workers = before.num_workers
 
@@ -338,9 +354,9 @@ class Arbiter(Orders, Reports):
 
     def _close_unneeded(self, listeners: list[sock.BaseSocket]) -> None:
         needed = [*self.LISTENERS, *self.superseded()]
-        sock.close_sockets([listener for listener in listeners if listener not in needed])
+        self._close([listener for listener in listeners if listener not in needed])
 
-    def _rebound(self, before: _Before) -> list[sock.BaseSocket]:
+    def _rebound(self, before: Before) -> list[sock.BaseSocket]:
         """Listeners for the new addresses: those there were are kept, with whoever waits in their queues."""
         former = {} if self._before is None else self._before.by_address()
         kept = self._older | former | before.by_address()
@@ -353,15 +369,22 @@ class Arbiter(Orders, Reports):
         #: Those of them at which the arbiter listens for all workers.
         self._shared = listening.shared_addresses(self.cfg)
 
-    def _write_pidfile(self) -> None:
+    def _close(self, listeners: list[sock.BaseSocket]) -> None:
+        sock.close_sockets(listeners, unlink=not self._has_sibling())
+
+    def _write_pidfile(self, gone: int = 0) -> None:
         """Writes the pidfile of the configuration in force, and removes the one before it."""
-        self.pidfile = pidfile.replace(self.pidfile, self.cfg.pidfile, self.pid or os.getpid())
+        name = self.cfg.pidfile
+        if name and self.master_pid:
+            name = f"{name}.2"
+        self.pidfile = pidfile.replace(self.pidfile, name, self.pid or os.getpid(), gone)
 
     def _clean_up(self) -> None:
         """Leaves nothing behind in the file system."""
         # A process that a hook has forked comes here too.
         if os.getpid() == self.pid:
             self.close_listeners()
+            self._manager.ends()
             if self.pidfile is not None:
                 self.pidfile.unlink()
 

@@ -15,16 +15,21 @@ class Pidfile:
         self.pid: int | None = None
         self._path = os.path.abspath(fname)
 
-    def create(self, pid: int) -> None:
-        """Writes `pid`. Raises RuntimeError if it cannot, or if another running process is named there."""
+    @property
+    def path(self) -> str:
+        """Its whole path."""
+        return self._path
+
+    def create(self, pid: int, former: int = 0) -> None:
+        """Writes `pid`. RuntimeError: it cannot, or another running process is named there than `former`."""
         directory = os.path.dirname(self._path)
         if not os.path.isdir(directory):
             raise RuntimeError(f"{directory} doesn't exist. Can't create pidfile.")
         try:
             running = self.validate()
-            if running not in (None, pid):
+            if running not in (None, pid, former):
                 raise RuntimeError(f"Already running on PID {running} (or pid file '{self.fname}' is stale)")
-            if running is None:
+            if running != pid:
                 _write(self._path, directory, f"{pid}\n")
         except OSError as error:
             raise RuntimeError(f"Can't create pidfile: {error}") from error
@@ -70,15 +75,17 @@ class Pidfile:
             return None
 
 
-def replace(former: Pidfile | None, fname: str | None, pid: int) -> Pidfile | None:
+def replace(former: Pidfile | None, fname: str | None, pid: int, gone: int = 0) -> Pidfile | None:
     """Writes the pidfile that a configuration names, if it names one, in place of the former one.
+
+    The process `gone` does not count, though it may not have been collected yet.
 
     Raises RuntimeError; then the former one is still there.
     """
     pidfile = None
     if fname:
         pidfile = Pidfile(fname)
-        pidfile.create(pid)
+        pidfile.create(pid, gone)
     if former is not None and not (pidfile is not None and pidfile.replaces(former)):
         former.unlink()
     return pidfile

@@ -139,7 +139,7 @@ class UnixSocket(BaseSocket):
 
     def __init__(self, addr: Any, conf: Config, log: Logger, fd: int | None = None) -> None:
         #: Path, device and inode of the file that `bind` made.
-        self._file: tuple[str, int, int] | None = None
+        self.file: tuple[str, int, int] | None = None
         super().__init__(addr, conf, log, fd=fd)
 
     def __str__(self) -> str:
@@ -160,7 +160,7 @@ class UnixSocket(BaseSocket):
         # The directory may be another one when the time comes to remove it.
         path = os.path.abspath(self.cfg_addr)
         found = os.lstat(path)
-        self._file = (path, found.st_dev, found.st_ino)
+        self.file = (path, found.st_dev, found.st_ino)
         util.chown(path, self.conf.uid, self.conf.gid)
 
     def unlink(self) -> None:
@@ -168,9 +168,9 @@ class UnixSocket(BaseSocket):
 
         To be called before `close`: the open socket keeps its file's number from being given to another.
         """
-        if self._file is None:
+        if self.file is None:
             return
-        path, *identity = self._file
+        path, *identity = self.file
         with contextlib.suppress(FileNotFoundError):
             found = os.lstat(path)
             if [found.st_dev, found.st_ino] == identity:
@@ -213,7 +213,7 @@ def close_sockets(listeners: Iterable[BaseSocket], unlink: bool = True) -> None:
 
 
 def hand_out_at_once(listeners: Iterable[BaseSocket]) -> None:
-    """The kernel keeps new connections no longer until their first bytes are there, as native workers tell it to."""
+    """New connections come at once, no longer with their first bytes as native workers want it."""
     option = getattr(socket, "TCP_DEFER_ACCEPT", None)
     for listener in listeners:
         if option is not None and isinstance(listener, TCPSocket):

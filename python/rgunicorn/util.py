@@ -22,6 +22,7 @@ import urllib.parse
 from collections.abc import Callable
 from typing import Any
 
+from rgunicorn import _start
 from rgunicorn._app_uri import import_app as import_app
 from rgunicorn._app_uri import make_fail_app as make_fail_app
 from rgunicorn._process import daemonize as daemonize
@@ -29,6 +30,7 @@ from rgunicorn._process import flush_streams as flush_streams
 from rgunicorn._process import get_username as get_username
 from rgunicorn._process import print_out as print_out
 from rgunicorn._process import set_owner_process as set_owner_process
+from rgunicorn._start import getcwd as getcwd
 from rgunicorn.workers import SUPPORTED_WORKERS
 
 # A TCP host and port, the path of a Unix socket, or the descriptor of an inherited socket.
@@ -60,26 +62,8 @@ hop_headers = frozenset(
 )
 
 
-def getcwd() -> str:
-    """The current directory by the name the shell has for it: `$PWD`, with its links, if it is the same.
-
-    Of a directory that has been removed only that name is left; there may be another one by it.
-    """
-    shell = os.environ.get("PWD")
-    try:
-        directory = os.getcwd()
-    except FileNotFoundError:
-        return shell if shell and os.path.isabs(shell) else "/removed"
-    try:
-        if shell and os.path.samefile(shell, directory):
-            return shell
-    except OSError:
-        pass
-    return directory
-
-
 # Where the server was started. Relative paths in settings start here, whatever `chdir` has done since.
-START_DIRECTORY = getcwd()
+START_DIRECTORY = _start.DIRECTORY
 
 
 def chdir(directory: str) -> None:

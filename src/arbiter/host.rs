@@ -15,6 +15,26 @@ use super::plan::{Lifetime, Limits};
 use crate::log::Reason;
 use crate::scoreboard::RequestLine;
 
+/// What an order to reload has come to.
+pub enum Reload {
+    /// The configuration was read again.
+    Done,
+    /// It is bad; everything stays as it was.
+    Refused,
+    /// The application is in the arbiter's own memory: the program has to be executed anew.
+    NeedsProgram,
+}
+
+/// What this program was left by another one, as text of `carry`.
+pub enum Heritage {
+    /// It was started by itself.
+    Nothing,
+    /// It was started by an arbiter that lives.
+    Legacy(String),
+    /// It was executed in place of the one before.
+    Estate(String),
+}
+
 /// `rgunicorn.arbiter.Arbiter`.
 pub struct Host<'a, 'py> {
     arbiter: &'a Bound<'py, PyAny>,
@@ -24,6 +44,58 @@ impl<'a, 'py> Host<'a, 'py> {
     /// Speaks to this arbiter.
     pub fn new(arbiter: &'a Bound<'py, PyAny>) -> Self {
         Self { arbiter }
+    }
+
+    /// Whoever asks is attached to the interpreter.
+    pub fn py(&self) -> Python<'py> {
+        self.arbiter.py()
+    }
+
+    /// What there is to take over.
+    pub fn heritage(&self) -> PyResult<Heritage> {
+        let (kind, text): (Option<String>, String) = self.arbiter.call_method0("heritage")?.extract()?;
+        Ok(match kind.as_deref() {
+            Some("upgrade") => Heritage::Legacy(text),
+            Some("renewal") => Heritage::Estate(text),
+            _ => Heritage::Nothing,
+        })
+    }
+
+    /// A worker that the program before has forked.
+    pub fn adopt_worker(&self, pid: i32, slot: Py<PyAny>) -> PyResult<()> {
+        self.tell("adopt_worker", (pid, slot))
+    }
+
+    /// Whether the program that was executed in place of another one has loaded what a reload shall load.
+    pub fn renewed(&self) -> PyResult<bool> {
+        self.arbiter.getattr("renewed")?.extract()
+    }
+
+    /// Signals that came while nobody acted on them.
+    pub fn held_signals(&self) -> PyResult<Vec<Signal>> {
+        let held: Vec<i32> = self.arbiter.call_method0("take_held_signals")?.extract()?;
+        Ok(held.into_iter().filter_map(|number| Signal::try_from(number).ok()).collect())
+    }
+
+    /// The next arbiter has been started.
+    pub fn set_successor(&self, pid: i32) -> PyResult<()> {
+        self.arbiter.setattr("reexec_pid", pid)
+    }
+
+    /// The next arbiter is gone.
+    pub fn forget_successor(&self, pid: i32) -> PyResult<()> {
+        self.tell("forget_successor", (pid,))
+    }
+
+    /// The arbiter that has started this one is gone.
+    pub fn promote(&self) -> PyResult<()> {
+        self.tell("promote", ())
+    }
+
+    /// Executes the program anew; comes back only by an exception. `waiting`: signals that nobody has acted on.
+    pub fn execute(&self, estate: &str, waiting: &[Signal]) -> PyResult<()> {
+        let waiting: Vec<i32> = waiting.iter().map(|&signal| signal as i32).collect();
+        self.tell("execute", (estate, waiting))
     }
 
     /// The settings that decide about workers, as they are now.
@@ -130,9 +202,14 @@ impl<'a, 'py> Host<'a, 'py> {
         self.tell("log_cut_request", (pid, method, target, peer, name, took.as_secs_f64(), why.word()))
     }
 
-    /// Reads the configuration again. False, and nothing changed, if it is bad.
-    pub fn reload(&self) -> PyResult<bool> {
-        self.arbiter.call_method0("read_again")?.extract()
+    /// Reads the configuration again, or finds that this process cannot; `can_renew`: another program could take over.
+    pub fn reload(&self, can_renew: bool) -> PyResult<Reload> {
+        let done: Option<bool> = self.arbiter.call_method1("read_again", (can_renew,))?.extract()?;
+        Ok(match done {
+            Some(true) => Reload::Done,
+            Some(false) => Reload::Refused,
+            None => Reload::NeedsProgram,
+        })
     }
 
     /// The first worker of the latest reload has booted.

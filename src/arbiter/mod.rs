@@ -4,6 +4,7 @@
 //! or patch is asked of Python through `host`. Outside `plan` nothing decides to fork or to kill.
 
 pub mod backoff;
+pub mod carry;
 pub mod children;
 #[cfg(feature = "python")]
 mod host;

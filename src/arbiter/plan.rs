@@ -10,8 +10,11 @@ use nix::sys::signal::Signal;
 
 pub use self::action::Action;
 pub use self::limits::{Lifetime, Limits};
-use self::roll::Roll;
+pub use self::renewal::PROVEN;
+use self::renewal::Renewal;
+pub use self::roll::Roll;
 use self::stop::Stop;
+use self::upgrade::Upgrade;
 use self::wear::Scales;
 use super::backoff::{Backoff, YOUNG};
 use super::children::{Child, Children, Time};
@@ -25,10 +28,12 @@ mod delay;
 mod late;
 mod limits;
 mod number;
+mod renewal;
 mod roll;
 mod stop;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 mod wear;
 
 #[derive(Debug)]
@@ -49,12 +54,21 @@ pub struct Plan {
     backoff: Backoff,
     scales: Scales,
     course: Course,
+    upgrade: Upgrade,
+    renewal: Renewal,
 }
 
 impl Default for Plan {
     fn default() -> Self {
-        let (children, roll) = (Children::default(), Roll::default());
-        Self { children, roll, backoff: Backoff::default(), scales: Scales::default(), course: Course::Serve }
+        Self {
+            children: Children::default(),
+            roll: Roll::default(),
+            backoff: Backoff::default(),
+            scales: Scales::default(),
+            course: Course::Serve,
+            upgrade: Upgrade::default(),
+            renewal: Renewal::default(),
+        }
     }
 }
 
@@ -129,6 +143,8 @@ impl Plan {
                 actions.extend(self.advance_roll(limits, now));
                 actions.extend(self.release_surplus(limits, now));
                 actions.extend(self.finish_roll(limits));
+                actions.extend(self.settle_upgrade());
+                actions.extend(self.settle_renewal());
                 if self.startable(limits) > 0 && now >= self.backoff.until() {
                     actions.push(Action::Spawn);
                 }
@@ -158,7 +174,7 @@ impl Plan {
         match signal {
             Signal::SIGTERM => self.end(limits, now),
             Signal::SIGINT | Signal::SIGQUIT => self.stop(true, 0, None, limits, now),
-            Signal::SIGHUP => vec![Action::Reload],
+            Signal::SIGHUP => self.reload_ordered(),
             Signal::SIGTTIN => vec![Action::Resize(workers + 1)],
             Signal::SIGTTOU if workers > 1 => vec![Action::Resize(workers - 1)],
             Signal::SIGUSR1 => self.reopen_logs(),
@@ -168,13 +184,7 @@ impl Plan {
             Signal::SIGWINCH => {
                 vec![Action::Log(Line::new(Level::Debug, "SIGWINCH ignored. Not daemonized", []))]
             }
-            Signal::SIGUSR2 => {
-                vec![Action::Log(Line::new(
-                    Level::Warning,
-                    "USR2 signal ignored. Upgrades are not supported yet.",
-                    [],
-                ))]
-            }
+            Signal::SIGUSR2 => self.upgrade_ordered(),
             _ => Vec::new(),
         }
     }

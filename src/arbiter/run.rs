@@ -12,17 +12,21 @@ use nix::unistd::Pid;
 use pyo3::prelude::*;
 
 use super::children::Time;
-use super::host::Host;
-use super::line::{Level, Line};
+use super::host::{Host, Reload};
+use super::line::Line;
 use super::plan::{Action, Limits, Plan};
 use super::requests;
 use super::touch::Touch;
 use crate::log::Reason;
-use crate::net::Handoff;
 use crate::scoreboard::{Board, Running, Slot};
 use crate::sys::fork::{self, Side};
 use crate::sys::signals::{self, SignalPipe};
 use crate::sys::{clock, pipe, random};
+
+use anew::Equipment;
+
+mod anew;
+mod touched;
 
 /// The signals that the arbiter acts on.
 const SIGNALS: [Signal; 10] = [
@@ -38,9 +42,6 @@ const SIGNALS: [Signal; 10] = [
     Signal::SIGCHLD,
 ];
 
-/// How the poll reports that something has happened to the files of `touch_reload`, or beside them.
-const TOUCHED: Token = Token(2);
-
 /// Workers that can exist at once. A place costs memory only once it has been used.
 const MOST_WORKERS: usize = 4096;
 
@@ -49,6 +50,10 @@ pub enum End {
     /// This process is a new worker, whose object this is. Everything of the arbiter's that it must not keep
     /// is closed.
     Child(Py<PyAny>),
+    /// This process is to become the next arbiter; the text tells it what it inherits.
+    Upgrade(String),
+    /// This process is to prove that the new code loads.
+    Prove,
     /// All workers are gone: the arbiter ends.
     Halt {
         /// Exit status.
@@ -66,6 +71,7 @@ pub type WrapSlot = fn(Python<'_>, Slot) -> PyResult<Py<PyAny>>;
 pub fn run(arbiter: &Bound<'_, PyAny>, wrap_slot: WrapSlot) -> PyResult<End> {
     let mut run = Run::new(Host::new(arbiter), wrap_slot)?;
     let py = arbiter.py();
+    run.take_held_signals()?;
     run.collect_children();
     run.take_orders();
     run.take_touches();
@@ -94,38 +100,48 @@ struct Run<'a, 'py> {
     /// Workers watch the read end: it ends when the last copy of the write end is gone, which is the
     /// arbiter's.
     lifeline: Lifeline,
+    /// Ends when the arbiter does that has started this one.
+    predecessor: Option<OwnedFd>,
 }
 
 struct Lifeline {
     reader: Option<OwnedFd>,
-    _writer: OwnedFd,
+    writer: OwnedFd,
 }
 
 impl<'a, 'py> Run<'a, 'py> {
     fn new(host: Host<'a, 'py>, wrap_slot: WrapSlot) -> PyResult<Self> {
-        let (pokes, waker) = pipe::nonblocking()?;
-        host.set_waker(waker.as_fd())?;
-        let (reader, writer) = pipe::nonblocking()?;
+        let (equipment, estate) = Equipment::take(&host, MOST_WORKERS)?;
+        let Equipment { pokes, board, lifeline, predecessor } = equipment;
+        host.set_waker(board.waker())?;
         let signals = SignalPipe::listen(&SIGNALS)?;
         let poll = Poll::new()?;
-        for (token, fd) in [signals.as_fd(), pokes.as_fd()].into_iter().enumerate() {
+        let watched = [Some(signals.as_fd()), Some(pokes.as_fd()), predecessor.as_ref().map(AsFd::as_fd)];
+        for (token, fd) in watched.into_iter().flatten().enumerate() {
             poll.registry().register(&mut SourceFd(&fd.as_raw_fd()), Token(token), Interest::READABLE)?;
         }
-        Ok(Self {
+        let mut run = Self {
             limits: host.limits()?,
             host,
             wrap_slot,
             plan: Plan::default(),
             failure: None,
             signals,
-            // A system without such sockets does without.
-            board: Board::new(MOST_WORKERS, waker, Handoff::new().ok())?,
+            board,
             pokes,
             touch: Touch::default(),
             poll,
             events: Events::with_capacity(8),
-            lifeline: Lifeline { reader: Some(reader), _writer: writer },
-        })
+            lifeline,
+            predecessor,
+        };
+        if run.predecessor.is_some() {
+            run.plan.follow();
+        }
+        if let Some(estate) = estate {
+            run.adopt_children(estate)?;
+        }
+        Ok(run)
     }
 
     /// Does what is due until nothing more is.
@@ -183,28 +199,6 @@ impl<'a, 'py> Run<'a, 'py> {
         }
     }
 
-    /// A file of `touch_reload` that has changed is a HUP.
-    fn take_touches(&mut self) {
-        let files = match self.host.touch_files() {
-            Ok(files) => files,
-            Err(error) => return self.fail(error),
-        };
-        let changed = self.touch.changed(&files, self.poll.registry(), TOUCHED, now());
-        for file in &changed {
-            let line = Line::new(
-                Level::Info,
-                "touch_reload: %s has changed",
-                [file.to_string_lossy().into_owned().into()],
-            );
-            self.perform_all(vec![Action::Log(line)]);
-        }
-        if !changed.is_empty() {
-            let actions = self.plan.signal(Signal::SIGHUP, &self.limits, now());
-            self.perform_all(actions);
-            self.take_orders();
-        }
-    }
-
     fn collect_children(&mut self) {
         while let Some((pid, exit, status)) = fork::reap() {
             self.look();
@@ -228,6 +222,12 @@ impl<'a, 'py> Run<'a, 'py> {
                 Ok(end) => return end,
                 Err(error) => self.fail(error),
             },
+            Action::Upgrade => match self.upgrade(py) {
+                Ok(end) => return end,
+                Err(error) => self.fail(error),
+            },
+            Action::Prove => return self.prove(py),
+            Action::Renew => self.renew(),
             Action::Halt { status, reason } => {
                 let reason = reason.map(str::to_owned).or(self.failure.take());
                 return Some(End::Halt { status, reason });
@@ -246,7 +246,7 @@ impl<'a, 'py> Run<'a, 'py> {
 
     fn act(&mut self, action: Action) -> PyResult<()> {
         match action {
-            Action::Spawn | Action::Halt { .. } => {
+            Action::Spawn | Action::Upgrade | Action::Prove | Action::Renew | Action::Halt { .. } => {
                 unreachable!("only `settle` gives these, and `perform` takes them")
             }
             Action::Signal(pid, signal) => {
@@ -271,13 +271,20 @@ impl<'a, 'py> Run<'a, 'py> {
             Action::Log(line) => self.host.log(&line),
             Action::Handle(signal) => self.host.handle(signal),
             Action::Reload => {
-                if self.host.reload()? {
-                    self.plan.reloaded();
+                match self.host.reload(self.board.memory().is_some())? {
+                    Reload::Done => self.plan.reloaded(),
+                    Reload::Refused => {}
+                    Reload::NeedsProgram => self.plan.renew(),
                 }
                 Ok(())
             }
             Action::Weigh(_) => Ok(()),
             Action::ProveReload => self.host.prove_reload(),
+            Action::Promote => self.host.promote(),
+            Action::ForgetSuccessor(pid) => {
+                self.forget_other();
+                self.host.forget_successor(pid)
+            }
             Action::KeepReload => self.host.keep_reload(),
             Action::DropReload => self.host.drop_reload(),
             Action::Resize(workers) => self.host.resize(workers),
@@ -315,7 +322,7 @@ impl<'a, 'py> Run<'a, 'py> {
         let lifeline = self.lifeline.reader.as_ref().map_or(-1, AsRawFd::as_raw_fd);
         let made = (self.wrap_slot)(py, slot).and_then(|slot| self.host.new_worker(slot, lifeline));
         let (worker, age) = made.inspect_err(|_| self.board.release(index))?;
-        match fork::fork(py, Signal::SIGUSR1, prepare_child) {
+        match fork::fork(py, Some(Signal::SIGUSR1), prepare_child) {
             Ok(Side::Child) => {
                 // The worker holds its number.
                 let _ = self.lifeline.reader.take().map(IntoRawFd::into_raw_fd);
@@ -379,6 +386,7 @@ impl<'a, 'py> Run<'a, 'py> {
             return Err(error.into());
         }
         pipe::drain(&self.pokes, |_| ())?;
+        self.look_after_predecessor();
         if let Err(error) = py.check_signals() {
             self.fail(error);
         }
@@ -386,7 +394,7 @@ impl<'a, 'py> Run<'a, 'py> {
     }
 }
 
-/// Signals have their default effect in a new worker until it installs handlers of its own.
+/// Signals have their default effect in a new process until it installs handlers of its own.
 fn prepare_child() {
     signals::reset(&SIGNALS);
 }

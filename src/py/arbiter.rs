@@ -131,7 +131,7 @@ impl Lane {
 
 /// Runs the workers of an `rgunicorn.arbiter.Arbiter` until a signal ends them. It does not return: the
 /// arbiter leaves through `Arbiter.conclude`, each forked worker through `Arbiter.child_main`, both by raising
-/// SystemExit.
+/// SystemExit; a forked process that is to execute the program does so.
 #[pyfunction]
 fn run_arbiter<'py>(arbiter: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let end = arbiter::run(arbiter, |py, inner| {
@@ -139,6 +139,8 @@ fn run_arbiter<'py>(arbiter: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> 
     })?;
     match end {
         End::Child(worker) => arbiter.call_method1("child_main", (worker,)),
+        End::Upgrade(legacy) => arbiter.call_method1("execute_successor", (legacy,)),
+        End::Prove => arbiter.call_method0("execute_proof"),
         End::Halt { status, reason } => arbiter.call_method1("conclude", (reason, status)),
     }
 }
@@ -147,5 +149,7 @@ fn run_arbiter<'py>(arbiter: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Slot>()?;
     module.add_class::<Lane>()?;
+    module.add("PROVEN", arbiter::plan::PROVEN)?;
+    module.add("CARRIES", arbiter::carry::format())?;
     module.add_function(wrap_pyfunction!(run_arbiter, module)?)
 }

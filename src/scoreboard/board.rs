@@ -8,7 +8,7 @@
 //! it has been written or read, so nobody may look at a lane that no worker has opened.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
@@ -56,6 +56,32 @@ impl Board {
     /// Where workers pass connections to each other.
     pub fn handoff(&self) -> Option<&Handoff> {
         self.handoff.as_ref()
+    }
+
+    /// The board of a program in whose place this one is: `memory` is its descriptor, everything else as for `new`.
+    pub fn adopt(
+        memory: OwnedFd,
+        slots: usize,
+        waker: OwnedFd,
+        handoff: Option<Handoff>,
+    ) -> io::Result<Arc<Self>> {
+        let memory = SharedWords::adopt(memory, HEADER_WORDS + slots * (SLOT_WORDS + WORDS_BEHIND))?;
+        Ok(Arc::new(Self { memory, slots, waker, handoff }))
+    }
+
+    /// What `adopt` needs of it; `None`: only children can have the memory.
+    pub fn memory(&self) -> Option<BorrowedFd<'_>> {
+        self.memory.descriptor()
+    }
+
+    /// The write end of the pipe that wakes the arbiter.
+    pub fn waker(&self) -> BorrowedFd<'_> {
+        self.waker.as_fd()
+    }
+
+    /// Names how things lie in the memory: two programs can share it if this is the same.
+    pub fn layout() -> String {
+        format!("{HEADER_WORDS}+{SLOT_WORDS}+{WORDS_BEHIND}")
     }
 
     /// Takes a free slot for a worker that is about to be forked; `None` if there is none. Only the arbiter

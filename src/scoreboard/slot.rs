@@ -42,6 +42,11 @@ impl Slot {
         Self { board, index }
     }
 
+    /// The place that is some worker's already.
+    pub fn of(board: &Arc<Board>, index: usize) -> Self {
+        Self::new(Arc::clone(board), index)
+    }
+
     /// Number of the slot, for the arbiter's `Board::snapshot`.
     pub fn index(&self) -> usize {
         self.index

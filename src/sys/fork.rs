@@ -85,9 +85,13 @@ pub enum Side {
 
 /// Forks with CPython's before and after calls, so that its locks and `os.register_at_fork` callbacks are
 /// looked after. No signal reaches the child before `prepare_child` has run there, which is where inherited
-/// handlers are undone, and `held` none before the child unblocks it. Fails as fork(2) does.
+/// handlers are undone, and `held`, if any, none before the child unblocks it. Fails as fork(2) does.
 #[cfg(feature = "python")]
-pub fn fork(_attached: pyo3::Python<'_>, held: Signal, prepare_child: impl FnOnce()) -> io::Result<Side> {
+pub fn fork(
+    _attached: pyo3::Python<'_>,
+    held: Option<Signal>,
+    prepare_child: impl FnOnce(),
+) -> io::Result<Side> {
     use nix::sys::signal::{SigSet, SigmaskHow};
     use pyo3::ffi;
 
@@ -103,7 +107,9 @@ pub fn fork(_attached: pyo3::Python<'_>, held: Signal, prepare_child: impl FnOnc
         prepare_child();
     }
     if let Ok(mut mask) = mask {
-        if pid == 0 {
+        if pid == 0
+            && let Some(held) = held
+        {
             mask.add(held);
         }
         let _ = mask.thread_set_mask();

@@ -5,6 +5,7 @@ pub mod account;
 pub mod alarm;
 pub mod clock;
 pub mod epoll;
+pub mod exec;
 pub mod file;
 pub mod fork;
 pub mod mmap;

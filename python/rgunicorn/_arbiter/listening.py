@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from rgunicorn import sock, systemd, util
+from rgunicorn import _start, sock, systemd, util
 
 if TYPE_CHECKING:
     from rgunicorn.config import Config
@@ -31,6 +32,13 @@ def own_addresses(cfg: Config) -> list[util.Address]:
 
 def open_shared(cfg: Config, log: Logger) -> tuple[list[sock.BaseSocket], bool]:
     """The listeners of the arbiter, and whether they came from systemd. Exits where one cannot be had."""
+    passed = os.environ.pop("GUNICORN_FD", None)
+    if _start.role() == _start.UPGRADE:
+        left = _start.LEFT
+        return adopted(cfg, log, left["listeners"]), left["systemd"]
+    if passed and _start.predecessor():
+        fds = [int(fd) for fd in passed.split(",") if fd.isdecimal()]
+        return sock.create_sockets(cfg, log, fds), False
     first, count = systemd.SD_LISTEN_FDS_START, systemd.listen_fds()
     if count:
         return sock.create_sockets(cfg, log, range(first, first + count)), True
@@ -45,6 +53,29 @@ def open_own(cfg: Config, log: Logger, exit_status: int) -> list[sock.BaseSocket
         return sock.open_listeners(cfg, log, own_addresses(cfg))
     except SystemExit:
         sys.exit(exit_status)
+
+
+def described(listeners: Iterable[sock.BaseSocket]) -> list[list[Any]]:
+    """Listeners for a program that will have their descriptors: number, address and file of each."""
+    found = []
+    for each in listeners:
+        # Bytes: an abstract name that was inherited.
+        address = os.fsdecode(each.cfg_addr) if isinstance(each.cfg_addr, bytes) else each.cfg_addr
+        found.append([each.fileno(), address, getattr(each, "file", None)])
+    return found
+
+
+def adopted(cfg: Config, log: Logger, descriptions: Iterable[list[Any]]) -> list[sock.BaseSocket]:
+    """The listeners of the program that has described them. Raises RuntimeError."""
+    found = []
+    for fd, address, file in descriptions:
+        listener = sock.inherit(cfg, log, fd)
+        os.set_inheritable(fd, False)
+        listener.cfg_addr = tuple(address) if isinstance(address, list) else address
+        if isinstance(listener, sock.UnixSocket):
+            listener.file = file and (file[0], file[1], file[2])
+        found.append(listener)
+    return found
 
 
 def stop_listening(listeners: Iterable[sock.BaseSocket]) -> None:

@@ -10,6 +10,16 @@ use crate::log::Reason;
 pub enum Action {
     /// Fork one worker, then call `forked` or `fork_failed`.
     Spawn,
+    /// Start the next arbiter beside this one, then call `successor_forked`.
+    Upgrade,
+    /// The arbiter that has started this one is gone: take its place.
+    Promote,
+    /// The next arbiter is gone.
+    ForgetSuccessor(i32),
+    /// Start a process that proves that the new code loads, then call `proof_forked` or `renewal_failed`.
+    Prove,
+    /// Execute the program anew in this process, else call `renewal_failed`.
+    Renew,
     /// Send a signal to a worker.
     Signal(i32, Signal),
     /// Log that a worker is late and send it SIGABRT.
@@ -36,7 +46,7 @@ pub enum Action {
     Log(Line),
     /// Ask the arbiter's method for this signal what to do; what it wants comes back through `order`.
     Handle(Signal),
-    /// Read the configuration again; if that works call `reloaded`.
+    /// Read the configuration again; if that works call `reloaded`, or `renew` if the program is needed anew.
     Reload,
     /// The first worker of a reload has booted: its configuration is the one to return to.
     ProveReload,

@@ -28,6 +28,9 @@ impl Plan {
         now: Time,
     ) -> Vec<Action> {
         let Some(child) = self.children.remove(pid) else {
+            if let Some(actions) = self.successor_ended(pid, exit).or_else(|| self.proof_ended(pid, exit)) {
+                return actions;
+            }
             let text = "Reaped unknown child process (pid:%s, status:%s)";
             return vec![Action::Log(Line::new(Level::Debug, text, [pid.into(), status.into()]))];
         };

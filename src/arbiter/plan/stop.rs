@@ -40,6 +40,7 @@ impl Plan {
         let mut actions = Vec::new();
         actions.extend((!announced).then_some(Action::AnnounceEnd));
         actions.push(Action::CloseListeners);
+        actions.extend(self.abandon_renewal());
         actions.extend(self.tell_all(if quick { Signal::SIGQUIT } else { Signal::SIGTERM }, now));
         actions
     }

@@ -1,0 +1,264 @@
+"""The program executed anew: beside this arbiter as its successor, or in its place.
+
+And what such a program takes over from the arbiter before it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from rgunicorn import _native, _start, pidfile, sock, util
+from rgunicorn._arbiter import held, listening
+
+if TYPE_CHECKING:
+    from rgunicorn._arbiter.manager import Manager
+    from rgunicorn.app.base import BaseApplication
+    from rgunicorn.config import Config
+    from rgunicorn.glogging import Logger
+    from rgunicorn.workers.base import Worker
+
+
+_PLAIN = (str, int, float, bool, type(None))
+
+
+@dataclass
+class Before:
+    """What a reload replaces, and what its failure brings back."""
+
+    cfg: Config
+    log_cfg: Config | None
+    num_workers: int
+    shared: list[util.Address]
+    listeners: list[sock.BaseSocket]
+
+    def by_address(self) -> dict[str, sock.BaseSocket]:
+        """The listeners, by the addresses that the configuration gives."""
+        return {str(address): one for address, one in zip(self.shared, self.listeners, strict=False)}
+
+
+class Program:
+    """A part of `Arbiter`."""
+
+    #: The program has been executed in place of one that served, and has loaded the new code.
+    renewed: bool
+
+    app: BaseApplication
+    cfg: Config
+    log: Logger
+    pid: int | None
+    master_pid: int
+    master_name: str
+    reexec_pid: int
+    systemd: bool
+    proc_name: str
+    timeout: int
+    worker_age: int
+    pidfile: pidfile.Pidfile | None
+    LISTENERS: list[sock.BaseSocket]
+    WORKERS: dict[int, Worker]
+    START_CTX: dict[str | int, Any]
+    num_workers: int
+    _shared: list[util.Address]
+    _log_cfg: Config | None
+    _before: Before | None
+    _manager: Manager
+
+    if TYPE_CHECKING:
+
+        def superseded(self) -> list[sock.BaseSocket]: ...
+        def _write_pidfile(self, gone: int = 0) -> None: ...
+        def _rebound(self, before: Before) -> list[sock.BaseSocket]: ...
+
+    # The program beside this one.
+
+    def execute_successor(self, native: str) -> NoReturn:
+        """In a process that was forked for it: executes the program as the next arbiter."""
+        try:
+            self.cfg.env_orig = dict(_start.ENVIRONMENT)
+            self.cfg.pre_exec(self)
+            environment = {
+                **self.cfg.env_orig,
+                "GUNICORN_PID": str(self.pid),
+                "GUNICORN_FD": ",".join(str(listener.fileno()) for listener in self.LISTENERS),
+            }
+            # It is meant for this arbiter alone.
+            environment.pop("WATCHDOG_PID", None)
+            left = {"role": _start.UPGRADE, "native": native, "systemd": self.systemd}
+            self._execute(environment, {**left, "listeners": listening.described(self.LISTENERS)})
+        except BaseException:
+            self.log.exception("The new master cannot be started")
+        finally:
+            os._exit(1)
+
+    def execute_proof(self) -> NoReturn:
+        """In a process that was forked for it: executes the program to try whether it loads."""
+        try:
+            self._report_in_error_log()
+            self._execute(_start.ENVIRONMENT, {"role": _start.PROOF, "carries": _native.CARRIES})
+        except BaseException:
+            self.log.exception("The program cannot be started anew")
+        finally:
+            os._exit(1)
+
+    def forget_successor(self, pid: int) -> None:
+        """The next arbiter is gone: what it could not remove goes too."""
+        self.reexec_pid = 0
+        if self.cfg.pidfile:
+            left = pidfile.Pidfile(f"{self.cfg.pidfile}.2")
+            left.pid = pid
+            left.unlink()
+
+    def promote(self) -> None:
+        """The arbiter before this one is gone: this one is the service."""
+        former, self.master_pid = self.master_pid, 0
+        self.master_name = "Master"
+        os.environ.pop("GUNICORN_PID", None)
+        self._take_names()
+        try:
+            self._write_pidfile(former)
+        except RuntimeError as error:
+            self.log.error("%s", error)
+        self._manager.promoted()
+
+    # The program in place of this one.
+
+    def execute(self, native: str, waiting: list[int]) -> NoReturn:
+        """Executes the program in this process. Raises OSError if it cannot."""
+        superseded = self.superseded()
+        listeners = [*self.LISTENERS, *superseded]
+        left = {
+            "role": _start.RENEWAL,
+            "native": native,
+            "held": waiting,
+            "systemd": self.systemd,
+            "listeners": listening.described(self.LISTENERS),
+            "superseded": listening.described(superseded),
+            "shared": self._shared,
+            "pidfile": self.pidfile and self.pidfile.path,
+            "master_pid": self.master_pid,
+            "reexec_pid": self.reexec_pid,
+            "worker_age": self.worker_age,
+            "workers": {pid: _plain_attributes(worker) for pid, worker in self.WORKERS.items()},
+            # Should the program not come to its arbiter.
+            "descriptors": [listener.fileno() for listener in listeners],
+            "graceful_timeout": self.cfg.graceful_timeout,
+        }
+        self._manager.loads()
+        try:
+            self._execute(_start.ENVIRONMENT, left, listeners)
+        finally:
+            for listener in listeners:
+                os.set_inheritable(listener.fileno(), False)
+
+    def _go_on(self) -> None:
+        """Takes over from the program before, and does what a reload does."""
+        left = _start.LEFT
+        self.reexec_pid, self.worker_age = left["reexec_pid"], left["worker_age"]
+        self.systemd = left["systemd"]
+        if left["pidfile"]:
+            self.pidfile = pidfile.Pidfile(left["pidfile"])
+            self.pidfile.pid = self.pid
+        self.LISTENERS = listening.adopted(self.cfg, self.log, left["listeners"])
+        superseded = listening.adopted(self.cfg, self.log, left["superseded"])
+        for listener in (*self.LISTENERS, *superseded):
+            held.keep(listener)
+        shared = [tuple(address) if isinstance(address, list) else address for address in left["shared"]]
+        addresses = [*shared, *(listener.cfg_addr for listener in superseded)]
+        before = Before(self.cfg, self._log_cfg, self.num_workers, addresses, [*self.LISTENERS, *superseded])
+        try:
+            self._write_pidfile()
+            # They prepare a process, and of that nothing is left.
+            self.cfg.on_starting(self)
+            if self._shared != shared and not self.systemd:
+                self.LISTENERS = self._rebound(before)
+                self.log.info("Listening at: %s", ",".join(map(str, self.LISTENERS)))
+            self.cfg.when_ready(self)
+            if self.renewed:
+                self.cfg.on_reload(self)
+        except (Exception, SystemExit):
+            self.log.exception("Reload failed. The old workers keep serving.")
+            self.renewed = False
+        self._before = before
+
+    def load(self) -> None:
+        """Loads the application. Where the service runs already that may fail."""
+        if self.pid is not None or _start.role() != _start.RENEWAL:
+            self.app.wsgi()
+            return
+        try:
+            with held.interruptible():
+                self.app.wsgi()
+        except held.Interrupted:
+            self.renewed = False
+        except BaseException:
+            self.log.exception("Reload failed: the new code does not load. The old workers keep serving.")
+            self.renewed = False
+
+    # For the loop in Rust.
+
+    def heritage(self) -> tuple[str | None, str]:
+        """Why this program was executed, and what the loop of another one has left to this one's."""
+        found = _start.role()
+        if found is None and self.master_pid:
+            # By an arbiter that is not of rgunicorn.
+            with contextlib.suppress(OSError, AttributeError):
+                return _start.UPGRADE, f"lifeline={os.pidfd_open(self.master_pid)}"
+        return found, _start.LEFT.get("native", "")
+
+    def adopt_worker(self, pid: int, slot: _native.Slot) -> None:
+        """A worker that the program before has forked."""
+        attributes = _start.LEFT["workers"].get(str(pid), {})
+        # Not earlier: worker classes import what the configuration may want to change first.
+        from rgunicorn._arbiter.former import FormerWorker
+
+        self.WORKERS[pid] = FormerWorker.of(self, pid, attributes, slot)
+
+    def take_held_signals(self) -> list[int]:
+        """Signals that have come before there was a loop, oldest first."""
+        return held.take() if _start.role() == _start.RENEWAL else []
+
+    def _has_sibling(self) -> bool:
+        """Whether another arbiter listens on the same sockets."""
+        if self.master_pid and os.getppid() == self.master_pid:
+            return True
+        if not self.reexec_pid:
+            return False
+        try:
+            ended = os.waitid(os.P_PID, self.reexec_pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return False
+        return ended is None
+
+    def _take_names(self) -> None:
+        """What the process is called. A successor is told from its predecessor."""
+        self.proc_name = f"{self.cfg.proc_name}.2" if self.master_pid else self.cfg.proc_name
+        util.set_process_title(f"master [{self.proc_name}]")
+
+    def _report_in_error_log(self) -> None:
+        """What is written to standard error comes into the error log's file, if it has one."""
+        for handler in getattr(getattr(self.log, "error_log", None), "handlers", ()):
+            stream = getattr(handler, "stream", None)
+            if isinstance(handler, logging.FileHandler) and stream is not None:
+                os.dup2(stream.fileno(), 2)
+
+    def _execute(
+        self,
+        environment: dict[str, str],
+        left: dict[str, Any],
+        listeners: Sequence[sock.BaseSocket] | None = None,
+    ) -> NoReturn:
+        for listener in self.LISTENERS if listeners is None else listeners:
+            os.set_inheritable(listener.fileno(), True)
+        util.flush_streams()
+        start = self.START_CTX
+        _start.execute(start[0], start["args"], start["cwd"], environment, {**left, "pid": os.getpid()})
+
+
+def _plain_attributes(thing: object) -> dict[str, Any]:
+    """The attributes of an object that are text, numbers, truth values or None."""
+    return {name: value for name, value in vars(thing).items() if isinstance(value, _PLAIN)}

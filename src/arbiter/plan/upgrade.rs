@@ -1,0 +1,79 @@
+//! The upgrade: the arbiter that this one has started to take its place, and the one that has started this one.
+
+use super::{Action, Exit, Level, Line, Plan};
+
+/// Where an arbiter stands in the line of those that serve at the same addresses.
+#[derive(Debug, Default)]
+pub(super) struct Upgrade {
+    wanted: bool,
+    successor: Option<i32>,
+    has_predecessor: bool,
+}
+
+impl Upgrade {
+    pub(super) fn adopt(&mut self, successor: Option<i32>) {
+        self.successor = successor;
+    }
+}
+
+impl Plan {
+    /// This arbiter was started by another one, which is alive.
+    pub fn follow(&mut self) {
+        self.upgrade.has_predecessor = true;
+    }
+
+    /// The arbiter that has started this one is gone.
+    pub fn predecessor_ended(&mut self) -> Vec<Action> {
+        match std::mem::take(&mut self.upgrade.has_predecessor) {
+            true => {
+                vec![Action::Log(Line::new(Level::Info, "Master has been promoted.", [])), Action::Promote]
+            }
+            false => Vec::new(),
+        }
+    }
+
+    /// The next arbiter has been forked.
+    pub fn successor_forked(&mut self, pid: i32) {
+        self.upgrade.successor = Some(pid);
+    }
+
+    /// The next arbiter, if there is one.
+    pub fn successor(&self) -> Option<i32> {
+        self.upgrade.successor
+    }
+
+    /// SIGUSR2: `settle` gives the action, because it forks.
+    pub(super) fn upgrade_ordered(&mut self) -> Vec<Action> {
+        let refusal = if self.upgrade.successor.is_some() {
+            "USR2 signal ignored. Child exists."
+        } else if self.upgrade.has_predecessor {
+            "USR2 signal ignored. Parent exists."
+        } else {
+            self.upgrade.wanted = true;
+            return Vec::new();
+        };
+        vec![Action::Log(Line::new(Level::Warning, refusal, []))]
+    }
+
+    pub(super) fn settle_upgrade(&mut self) -> Option<Action> {
+        std::mem::take(&mut self.upgrade.wanted).then_some(Action::Upgrade)
+    }
+
+    /// `None` if it was not the next arbiter that has ended.
+    pub(super) fn successor_ended(&mut self, pid: i32, exit: Exit) -> Option<Vec<Action>> {
+        self.upgrade.successor.take_if(|successor| *successor == pid)?;
+        let (level, text, number) = match exit {
+            Exit::Code(0) => (Level::Info, "The new master (pid:%s) has ended. This one goes on.", None),
+            Exit::Code(code) => {
+                (Level::Error, "The new master (pid:%s) exited with code %s. This one goes on.", Some(code))
+            }
+            Exit::Signal(signal) => (
+                Level::Error,
+                "The new master (pid:%s) was ended by signal %s. This one goes on.",
+                Some(signal),
+            ),
+        };
+        let args = std::iter::once(pid).chain(number).map(Into::into);
+        Some(vec![Action::Log(Line::new(level, text, args)), Action::ForgetSuccessor(pid)])
+    }
+}
