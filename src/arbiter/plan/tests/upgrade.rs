@@ -51,3 +51,14 @@ fn a_service_that_ends_has_no_successor_any_more() {
     scene.signal(SIGTERM);
     assert_eq!(scene.signal(SIGUSR2), []);
 }
+
+#[test]
+fn quit_leaves_the_connections_to_the_successor() {
+    let mut scene = Scene::serving(LIMITS);
+    assert!(scene.signal(SIGQUIT).contains(&Action::Signal(1, SIGQUIT)));
+    let mut scene = Scene::serving(LIMITS);
+    scene.signal(SIGUSR2);
+    assert!(scene.signal(SIGQUIT).contains(&Action::Signal(1, SIGTERM)));
+    // Who asks twice wants it at once.
+    assert!(scene.signal(SIGQUIT).contains(&Action::Signal(1, SIGQUIT)));
+}
