@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -439,3 +441,58 @@ def test_the_manual_page_names_every_option(project: Project) -> None:
     page = done.stdout.replace("\\-", "-")
     for option in ("--workers", "--max-requests-jitter", "--header-timeout", "--paste-global"):
         assert option in page, option
+
+
+# A directory that is gone, a reader that is
+
+
+@pytest.mark.parametrize("flags", [("app",), ("--chdir", "sub", "app")])
+def test_a_start_in_a_directory_that_has_been_removed_is_one_line(
+    flags: tuple[str, ...], project: Project
+) -> None:
+    done = in_removed(project.directory / "gone", *flags)
+    assert done.returncode == 1
+    assert re.fullmatch(r"\nError: can't chdir.*/gone.*\n", done.stderr), done.stderr
+
+
+def test_it_does_no_harm_where_nothing_is_looked_for_there(project: Project) -> None:
+    config = project.write("conf.py", "")
+    flags = ("--check-config", "--chdir", str(project.directory), "-c", str(config), "app")
+    done = in_removed(project.directory / "gone", *flags)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_another_directory_of_that_name_is_taken(project: Project) -> None:
+    project.write("new/app.py", APP)
+    done = in_removed(project.directory / "gone", "--check-config", "app", then="mv ../new ../gone; ")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def in_removed(directory: Path, *flags: str, then: str = "") -> subprocess.CompletedProcess[str]:
+    """The command in a directory that has been removed since the shell went there."""
+    directory.mkdir()
+    script = f'rmdir "$PWD"; {then}exec "$0" "$@"'
+    program = Path(sys.executable).with_name("rgunicorn")
+    return subprocess.run(
+        ["sh", "-c", script, program, *flags],
+        cwd=directory,
+        env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "PWD": str(directory)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("flag", ["--print-config", "--help"])
+def test_a_reader_that_has_seen_enough_is_no_error(flag: str, project: Project) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        command = [sys.executable, "-m", "rgunicorn", flag, "app"]
+        done = subprocess.run(
+            command, cwd=project.directory, stdout=writer, stderr=subprocess.PIPE, timeout=60, check=False
+        )
+    finally:
+        os.close(writer)
+    assert done.stderr == b""

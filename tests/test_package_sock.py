@@ -7,6 +7,8 @@ import logging
 import os
 import socket
 import stat
+import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -176,10 +178,32 @@ def test_no_file_is_left_that_cannot_be_given_to_its_user(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.ours("it ends with a traceback")
 def test_an_abstract_name_is_served(serve: Serve) -> None:
     name = f"\0rgunicorn-{os.getpid()}"
     server: Server = serve("views:app", binds=[], config=f"bind = 'unix:' + {name!r}\n")
     assert server.address == name
+    server.wait_for_log(rf"Listening at: unix:@{name[1:]} \(\d+\)$")
     with Connection(name) as connection:
         connection.send(b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n")
         assert connection.read_response().body == b"hello\n"
+
+
+@pytest.mark.ours("a file of that name is made")
+def test_an_abstract_name_can_be_written_in_a_shell(serve: Serve) -> None:
+    name = f"rgunicorn-{uuid.uuid4().hex}"
+    server: Server = serve("views:app", binds=[rf"unix:\0{name}"])
+    assert server.address == f"\0{name}"
+    assert server.get("/hello").status == 200
+
+
+@pytest.mark.ours("it tries for five seconds")
+def test_an_address_that_is_forbidden_is_tried_once(keep: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbid(self: object, address: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(sock.TCPSocket, "bind", forbid)
+    started = time.monotonic()
+    with pytest.raises(SystemExit):
+        sock.create_sockets(conf(("127.0.0.1", 80)), LOG)
+    assert time.monotonic() - started < 1

@@ -1,13 +1,11 @@
-"""Sockets that were inherited, sockets of each worker's own, and what systemd is told."""
+"""Sockets that were inherited, sockets of each worker's own, and those of a reload to other addresses."""
 
 from __future__ import annotations
 
 import os
-import re
 import signal
 import socket
 import sys
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -127,6 +125,20 @@ def test_the_attribute_systemd_tells_hooks(serve: Serve) -> None:
     with Passed(["127.0.0.1"], config=config) as server:
         server.wait_for_log("systemd True$")
     serve("views:app", config=config).wait_for_log("systemd False$")
+
+
+@pytest.mark.ours("it ends with a traceback")
+def test_sockets_of_systemd_that_are_named_too_are_served_once() -> None:
+    with Passed(["127.0.0.1", "::1"], binds=["fd://3", "fd://4"]) as server:
+        assert [address[0] for address in server.addresses] == ["127.0.0.1", "::1"]
+        hello(server)
+        server.stop()
+        assert "Error while closing" not in server.log()
+
+
+def test_names_of_sockets_are_no_more_than_names() -> None:
+    with Passed(["127.0.0.1"], env={"LISTEN_FDNAMES": "web"}) as server:
+        hello(server)
 
 
 # fd://
@@ -298,73 +310,6 @@ def test_a_port_that_cannot_be_had_ends_the_service(serve: Serve) -> None:
         server.wait_for_log("Reason: Worker failed to boot.$")
 
 
-# What systemd is told
-
-
-class Systemd:
-    """The other end of NOTIFY_SOCKET."""
-
-    def __init__(self, address: str) -> None:
-        self.address = address
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.socket.bind("\0" + address[1:] if address.startswith("@") else address)
-        self.socket.settimeout(20)
-
-    def next(self) -> list[str]:
-        """The next message, by line."""
-        return self.socket.recv(4096).decode().splitlines()
-
-
-@pytest.fixture(params=["file", "abstract"])
-def systemd(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Systemd]:
-    """systemd, with a socket in the file system or without."""
-    address = str(tmp_path / "notify") if request.param == "file" else f"@rg-{uuid.uuid4().hex}"
-    found = Systemd(address)
-    try:
-        yield found
-    finally:
-        found.socket.close()
-
-
-@pytest.mark.ours("systemd is told of readiness only")
-def test_systemd_is_told_when_the_service_listens_reloads_and_stops(systemd: Systemd, serve: Serve) -> None:
-    server = serve("views:app", config="", env={"NOTIFY_SOCKET": systemd.address})
-    assert systemd.next()[0] == "READY=1"
-    first = server.worker()
-    server.kill(signal.SIGHUP)
-    reloading = systemd.next()
-    assert reloading[0] == "RELOADING=1"
-    assert re.fullmatch(r"MONOTONIC_USEC=\d+", reloading[1])
-    assert systemd.next() == ["READY=1"]
-    wait_for(lambda: first not in server.workers(), "the new worker alone")
-    (server.directory / "gunicorn.conf.py").write_text("workers = 'many'")
-    server.kill(signal.SIGHUP)
-    assert systemd.next()[0] == "RELOADING=1"
-    assert systemd.next() == ["READY=1"]
-    server.stop()
-    assert systemd.next() == ["STOPPING=1"]
-
-
-@pytest.mark.ours("systemd is told of readiness only")
-def test_the_message_comes_after_the_lines_and_before_the_workers(serve: Serve, tmp_path: Path) -> None:
-    systemd = Systemd(str(tmp_path / "notify"))
-    config = """
-def pre_fork(server, worker):
-    server.log.info("fork")
-    raise ValueError("no worker")
-"""
-    server = serve("views:app", config=config, env={"NOTIFY_SOCKET": systemd.address}, launch=True)
-    server.wait_for_exit(255)
-    assert [systemd.next()[0], systemd.next()[0]] == ["READY=1", "STOPPING=1"]
-    systemd.socket.close()
-
-
-def test_nobody_at_the_other_end_is_no_error(serve: Serve, tmp_path: Path) -> None:
-    server = serve("views:app", "--log-level", "debug", env={"NOTIFY_SOCKET": str(tmp_path / "none")})
-    server.wait_for_log(r"\[DEBUG\] Exception while invoking sd_notify\(\)$")
-    hello(server)
-
-
 # A reload to other addresses
 
 
@@ -415,3 +360,19 @@ def test_addresses_of_reloads_that_overtake_each_other_are_closed(serve: Serve, 
     assert server.get("/").body == b"ok"
     wait_for(lambda: len(processes.sockets(server.pid)) == opened, "the end of those in between")
     assert [path.name for path in tmp_path.iterdir()] == ["2"]
+
+
+# What is left of them
+
+
+@pytest.mark.ours("sockets are left to the garbage collector")
+@pytest.mark.parametrize("name", ["sync", "gthread", "gevent", "tornado"])
+def test_no_socket_is_left_to_the_garbage_collector(name: str, serve: Serve) -> None:
+    if name not in ("sync", "gthread"):
+        pytest.importorskip(name)
+    server = serve("views:app", "-k", name, env={"PYTHONDEVMODE": "1"})
+    assert server.get("/hello").status == 200
+    server.kill(signal.SIGHUP)
+    wait_for(lambda: server.log().count("Worker exiting") == 1, "the end of the first worker")
+    server.stop()
+    assert "ResourceWarning" not in server.log()

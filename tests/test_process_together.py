@@ -111,9 +111,8 @@ def test_preloaded_code_is_imported_as_root_and_run_as_the_user() -> None:
 def test_worker_tmp_dir_is_accepted_and_not_needed(serve: Serve) -> None:
     server = serve("app:app", "--worker-tmp-dir", "/nonexistent", source=APP)
     assert server.get("/").status == 200
-    assert not [
-        name for name in processes.descriptors(server.worker()) if "deleted" in name and "memfd" not in name
-    ]
+    files = [name for name in processes.descriptors(server.worker()) if not name.startswith("/memfd:")]
+    assert not [name for name in files if "deleted" in name]
 
 
 @pytest.mark.ours("a hook that raises ends it")
@@ -128,3 +127,30 @@ def test_variables_of_a_reload_that_fails_reach_no_worker(serve: Serve) -> None:
     os.kill(first, signal.SIGKILL)
     wait_for(lambda: [pid for pid in server.booted() if pid != first], "another worker")
     assert seen(server)[:2] == ((None, os.getuid()), None)
+
+
+@pytest.mark.ours("the current directory must be there")
+def test_a_reload_after_the_directory_was_replaced(serve: Serve, tmp_path: Path) -> None:
+    """A deploy makes the directory anew, and removes the one that the server was started in."""
+    app, start = tmp_path / "app", tmp_path / "start"
+    for directory in (app, start):
+        directory.mkdir()
+    (app / "app.py").write_text(APP)
+    config = tmp_path / "conf.py"
+    config.write_text("raw_env = ['SHOP=one']")
+    server = serve("app:app", "--chdir", str(app), "-c", str(config), chdir=start)
+    app.rename(tmp_path / "former")
+    app.mkdir()
+    (app / "app.py").write_text(APP)
+    for path in (start, tmp_path / "former" / "app.py", tmp_path / "former"):
+        path.unlink() if path.is_file() else path.rmdir()
+    config.write_text("workers = 'many'")
+    server.kill(signal.SIGHUP)
+    server.wait_for_log("Reload failed: bad configuration")
+    assert "FileNotFoundError" not in server.log()
+    config.write_text("raw_env = ['SHOP=two']")
+    before = server.workers()
+    server.kill(signal.SIGHUP)
+    wait_for(lambda: server.booted() and not set(server.workers()) & set(before), "new workers alone")
+    assert seen(server)[0][0] == "two"
+    assert seen(server)[3] == str(app)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import stat
@@ -226,3 +227,16 @@ def test_log_files_belong_to_the_user_and_can_be_rotated() -> None:
             wait_for(lambda: server.get("/") and access.read_text(), "a line of the worker in the new file")
             server.stop()
             assert "Cannot reopen" not in error.read_text() + error.with_suffix(".1").read_text()
+
+
+@pytest.mark.ours("a file of the worker cannot be given away: exit 255")
+@pytest.mark.skipif(not shutil.which("setpriv"), reason="setpriv (util-linux) is not installed")
+def test_who_cannot_become_the_user_is_told_so() -> None:
+    server = everybodys("-u", "nobody", "-g", "nogroup")
+    server.prefix = ["setpriv", "--bounding-set=-setuid,-setgid"]
+    try:
+        server.launch()
+        server.wait_for_exit(3)
+        server.wait_for_log(f"PermissionError: .*cannot become user {NOBODY}, group {NOBODY}: only root can")
+    finally:
+        server.destroy()

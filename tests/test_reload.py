@@ -128,6 +128,20 @@ def test_extra_files_and_patterns_are_watched(engine: str, serve: Serve, tmp_pat
     assert str(other) not in server.log()
 
 
+@pytest.mark.ours("poll: only a later change of it")
+def test_a_new_file_that_a_pattern_matches_is_a_change(engine: str, serve: Serve, tmp_path: Path) -> None:
+    flags = ["--reload", "--reload-engine", engine, "--reload-extra-file", str(tmp_path / "**" / "*.html")]
+    server = serve("app:app", *flags, source=app("x"))
+    for path in (tmp_path / "page.html", tmp_path / "new" / "directory" / "page.html"):
+        before = server.worker()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_suffix(".txt").touch()
+        path.touch()
+        server.wait_for_log(f"Worker reloading: {re.escape(str(path))} modified$")
+        wait_for(replaced(server, [before]), "another worker")
+    assert ".txt" not in server.log()
+
+
 def test_a_syntax_error_is_served_until_it_is_mended(engine: str, serve: Serve) -> None:
     server = serve("app:app", "--reload", "--reload-engine", engine, source="def app(:\n")
     for target in ("/", "/x"):

@@ -155,7 +155,7 @@ ALONE = {"/swallow": ["sync"], "/lock": ["sync", "gevent", "eventlet"]}
 #: How the log names who serves a request.
 SERVER = {
     "sync": "thread MainThread",
-    "gthread": r"thread rgunicorn-\d",
+    "gthread": r"thread rgunicorn_\d",
     "gevent": r"thread MainThread, greenlet Greenlet-\d+",
     "eventlet": r"thread MainThread, greenlet 0x[0-9a-f]+",
 }

@@ -137,8 +137,9 @@ def test_a_bad_value_in_the_environment_names_the_variable(project: Project) -> 
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("workers = None", "int() can't convert non-string with explicit base"),
-        ("workers = 1.5", "int() can't convert non-string with explicit base"),
+        ("workers = None", "None is not a whole number"),
+        ("workers = 1.5", "1.5 is not a whole number"),
+        ("request_timeout = 0.5", "0.5 is not a whole number"),
         ("umask = '0022'", "invalid literal for int() with base 0: '0022'"),
         ("preload_app = 1", "Invalid type for casting: 1"),
         ("bind = 8000", "Not a string: 8000"),
@@ -226,6 +227,8 @@ def test_the_check_finds_what_would_stop_the_start(project: Project) -> None:
     reason = "ModuleNotFoundError: No module named 'nosuch'"
     source = "worker_class from -k/--worker-class on the command line"
     assert said == f"\nError: class uri 'nosuch.Worker' invalid or not found: {reason} ({source})\n\n"
+    said = project.refusal("--check-config", "-k", "gthred", "app")
+    assert f"'gthred') not found; available: {', '.join(SUPPORTED_WORKERS)} ({source})" in said
     said = project.refusal("--check-config", "app", env={"PORT": ""})
     assert said == "\nError: '' is not a valid port number. (bind from the environment variable PORT)\n\n"
 

@@ -246,3 +246,13 @@ def post_worker_init(worker):
     server.wait_for_log(rf"\[INFO\] http://{host}:{port} 1 True$")
     server.wait_for_log(rf"\[INFO\] http://{host}:{port} True$")
     assert socket.create_connection((str(host), int(port))).close() is None
+
+
+@pytest.mark.ours("no listener defers")
+def test_a_listener_that_native_workers_have_served_defers_no_longer(serve: Serve) -> None:
+    server = serve("worker_facts:app", config="worker_class = 'sync'")
+    first = server.worker()
+    (server.directory / "gunicorn.conf.py").write_text(f"worker_class = {CLASS!r}")
+    server.kill(signal.SIGHUP)
+    wait_for(lambda: first not in server.workers() and server.booted(), "the other worker alone")
+    assert facts(server)["defers"] == 0

@@ -19,6 +19,17 @@ def flush_streams() -> None:
             stream.flush()
 
 
+def print_out(text: str) -> None:
+    """Writes to standard output what whoever started the program has asked for."""
+    try:
+        print(text, end="", flush=True)
+    except BrokenPipeError:
+        # Who reads has seen enough (`| head`). What Python still holds goes nowhere.
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
+
+
 def daemonize(enable_stdio_inheritance: bool = False) -> None:
     """Goes into the background: a session of its own, no terminal, umask 022.
 
@@ -82,10 +93,13 @@ def set_owner_process(uid: int, gid: int, initgroups: bool = False) -> None:
     """
     if os.geteuid() == 0:
         _change_groups(uid, gid or os.getegid(), initgroups)
-    if gid and gid != os.getegid():
-        os.setgid(gid)
-    if uid and uid != os.geteuid():
-        os.setuid(uid)
+    try:
+        if gid and gid != os.getegid():
+            os.setgid(gid)
+        if uid and uid != os.geteuid():
+            os.setuid(uid)
+    except PermissionError as error:
+        raise PermissionError(error.errno, f"cannot become user {uid}, group {gid}: only root can") from error
 
 
 def _change_groups(uid: int, gid: int, initgroups: bool) -> None:

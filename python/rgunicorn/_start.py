@@ -27,9 +27,15 @@ _PERSONAL = (VARIABLE, "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "GUNICORN_P
 
 
 def getcwd() -> str:
-    """The current directory by the name the shell has for it: `$PWD`, with its links, if it is the same."""
-    directory = os.getcwd()
+    """The current directory by the name the shell has for it: `$PWD`, with its links, if it is the same.
+
+    Of a directory that has been removed only that name is left; there may be another one by it.
+    """
     shell = os.environ.get("PWD")
+    try:
+        directory = os.getcwd()
+    except FileNotFoundError:
+        return shell if shell and os.path.isabs(shell) else "/removed"
     try:
         if shell and os.path.samefile(shell, directory):
             return shell
@@ -88,7 +94,7 @@ def execute(
     file: str, arguments: list[str], directory: str, environment: dict[str, str], left: object
 ) -> NoReturn:
     """Executes a program in this process, and leaves `left` to it. OSError: nothing has changed."""
-    here = os.getcwd()
+    here = getcwd()
     os.chdir(directory)
     try:
         os.execvpe(file, arguments, {**environment, VARIABLE: json.dumps(left)})

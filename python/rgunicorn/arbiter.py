@@ -9,12 +9,12 @@ from __future__ import annotations
 import gc
 import os
 import sys
-import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import rgunicorn
-from rgunicorn import _alias, _native, _start, pidfile, sock, systemd, util
+from rgunicorn import _alias, _native, _start, pidfile, sock, util
 from rgunicorn._arbiter import child, listening, proof
+from rgunicorn._arbiter.manager import Manager
 from rgunicorn._arbiter.orders import Orders
 from rgunicorn._arbiter.program import Before, Program
 from rgunicorn._arbiter.reports import Reports
@@ -52,7 +52,6 @@ class Arbiter(Orders, Reports, Program):
         os.environ["SERVER_SOFTWARE"] = rgunicorn.SERVER_SOFTWARE
         self._num_workers: int | None = None
         self._environment = Environment()
-        self._announced = False
         self._stopping = False
         #: What a reload returns to that is not known to load.
         self._before: Before | None = None
@@ -74,6 +73,7 @@ class Arbiter(Orders, Reports, Program):
         self.systemd = False
         self.pidfile: pidfile.Pidfile | None = None
         self.setup(app)
+        self._manager = Manager(self.log, is_second=bool(self.master_pid))
         #: How the program was started.
         self.START_CTX: dict[str | int, Any] = {
             "args": _start.command(),
@@ -143,7 +143,6 @@ class Arbiter(Orders, Reports, Program):
             self.log.debug("Arbiter booted")
             self.log.info("Listening at: %s (%s)", self._listening_at(), self.pid)
             self.log.info("Using worker: %s", self.cfg.worker_class_str)
-            self._notify("READY=1\nSTATUS=rgunicorn arbiter booted")
             if self.cfg.request_timeout and not getattr(self.worker_class, "limits_requests", False):
                 self.log.warning(
                     "request_timeout has no effect with the worker class %s", self.cfg.worker_class_str
@@ -184,6 +183,10 @@ class Arbiter(Orders, Reports, Program):
             cfg.worker_memory,
             cfg.shutdown_delay,
         )
+
+    def touch_files(self) -> list[str]:
+        """The files of `touch_reload`: relative ones are where the application is."""
+        return [os.path.join(self.cfg.chdir, name) for name in self.cfg.touch_reload]
 
     def new_worker(self, slot: _native.Slot, lifeline: int) -> Worker:
         """Makes the object of a worker that is about to be forked."""
@@ -245,9 +248,7 @@ class Arbiter(Orders, Reports, Program):
 
     def announce_end(self) -> None:
         """The service was told to end, now or after `shutdown_delay`."""
-        if not self._announced:
-            self._announced = True
-            self._notify(f"MAINPID={self.reexec_pid}" if self.reexec_pid else "STOPPING=1")
+        self._manager.stops(self.reexec_pid)
 
     def close_listeners(self) -> None:
         """Stops listening; the files of Unix sockets go too."""
@@ -268,7 +269,7 @@ class Arbiter(Orders, Reports, Program):
         That takes `can_renew`.
         """
         before = Before(self.cfg, self._log_cfg, self.num_workers, self._shared, self.LISTENERS)
-        self._notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        self._manager.reloads()
         try:
             renewable = can_renew and _start.is_program()
             if self.cfg.preload_app and renewable:
@@ -282,6 +283,9 @@ class Arbiter(Orders, Reports, Program):
             if before.cfg.preload_app:
                 self.log.warning("%s", STALE)
             self.log.reopen_files()
+            if self.worker_class is not before.cfg.worker_class:
+                # The new one may not want it; native ones say so again.
+                sock.hand_out_at_once(self.LISTENERS)
             if self._shared != before.shared and not self.systemd:
                 self.LISTENERS = self._rebound(before)
                 self.log.info("Listening at: %s", self._listening_at())
@@ -290,7 +294,7 @@ class Arbiter(Orders, Reports, Program):
         except (Exception, SystemExit):
             self._return_to(before)
             self.log.exception("Reload failed: bad configuration. The old one stays.")
-            self._notify("READY=1")
+            self._manager.reloaded()
             return False
         if self._before is None:
             self._before = before
@@ -310,7 +314,7 @@ class Arbiter(Orders, Reports, Program):
         superseded = self.superseded()
         self._older = {}
         self._close(superseded)
-        self._notify("READY=1")
+        self._manager.reloaded()
 
     def drop_reload(self) -> None:
         """The first new worker does not boot: brings the configuration before it back."""
@@ -320,7 +324,7 @@ class Arbiter(Orders, Reports, Program):
             number = before.num_workers + self.num_workers - self.cfg.workers
             before.num_workers = max(number, min(before.num_workers, 1))
             self._return_to(before)
-        self._notify("READY=1")
+        self._manager.reloaded()
 
     def _return_to(self, before: Before) -> None:
         unneeded, self.LISTENERS = self.LISTENERS, before.listeners
@@ -363,11 +367,6 @@ class Arbiter(Orders, Reports, Program):
         self.address = self.cfg.address
         #: Those of them at which the arbiter listens for all workers.
         self._shared = listening.shared_addresses(self.cfg)
-
-    def _notify(self, state: str) -> None:
-        # A service has one main process, and only that is listened to.
-        if not self.master_pid:
-            systemd.sd_notify(state, self.log)
 
     def _close(self, listeners: list[sock.BaseSocket]) -> None:
         sock.close_sockets(listeners, unlink=not self._has_sibling())

@@ -22,8 +22,9 @@ Callback = Callable[[str], object]
 class ReloaderBase(threading.Thread):
     """Calls `callback` with the path of a file that has changed.
 
-    The files are those of all modules, and `extra_files`: paths, and patterns that are looked up again each
-    time. What there is when the thread is started counts as unchanged.
+    The files are those of all modules, and `extra_files`: paths, and patterns. What there is when the thread is
+    started counts as unchanged, and so do modules that are loaded later; a new file that a pattern matches is a
+    change.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class ReloaderBase(threading.Thread):
         self._extra_files = set(extra_files or ())
         self._interval = interval
         self._callback = callback
+        self._matched: set[str] = set()
 
     def add_extra_file(self, filename: str) -> None:
         """Watches one more file."""
@@ -44,6 +46,12 @@ class ReloaderBase(threading.Thread):
     def get_files(self) -> list[str]:
         """Every file to watch that is known now."""
         return [*_module_files(), *_expanded(list(self._extra_files))]
+
+    def _newly_matched(self) -> set[str]:
+        """The files that patterns match, and did not when this was called last."""
+        patterns = (name for name in list(self._extra_files) if util.is_glob_pattern(name))
+        before, self._matched = self._matched, set(_expanded(patterns))
+        return self._matched - before
 
     def _tell(self, path: str) -> None:
         if self._callback is not None:
@@ -65,17 +73,18 @@ class Reloader(ReloaderBase):
 
     def start(self) -> None:
         """Looks at the files as they are now, and starts."""
+        self._newly_matched()
         self._changed()
         super().start()
 
     def run(self) -> None:
         """Until the process ends."""
         while not self._ended.wait(self._interval):
-            for path in self._changed():
+            for path in (*self._newly_matched(), *self._changed()):
                 self._tell(path)
 
     def _changed(self) -> list[str]:
-        """The files that have changed since the last time. One that is new to it has not changed."""
+        """The files that have changed since the last time. What is new to it has not."""
         found = []
         for path in self.get_files():
             try:
@@ -116,6 +125,7 @@ class InotifyReloader(ReloaderBase):
 
     def start(self) -> None:
         """Watches the directories of all files, and starts."""
+        self._newly_matched()
         self._watch()
         super().start()
 
@@ -126,8 +136,10 @@ class InotifyReloader(ReloaderBase):
                 path = os.path.join(directory, name)
                 if name and path in set(map(_real, self.get_files())):
                     self._tell(path)
-            # For what has been imported since.
+            # For what has been imported since, and what has come with a directory of its own.
             self._watch()
+            for path in self._newly_matched():
+                self._tell(path)
 
     def _watch(self) -> None:
         """Adds the directories that hold the files: editors replace a file more often than they change it."""

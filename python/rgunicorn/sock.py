@@ -144,7 +144,7 @@ class UnixSocket(BaseSocket):
 
     def __str__(self) -> str:
         name = self.sock.getsockname()
-        return f"unix:{os.fsdecode(name)}"
+        return f"unix:{_printable(os.fsdecode(name))}"
 
     def bind(self, sock: socket.socket) -> None:
         """Binds it to the path."""
@@ -184,6 +184,8 @@ def create_sockets(conf: Config, log: Logger, fds: Sequence[int] | None = None) 
     """
     inherited = [*(fds or ()), *(address for address in conf.address if isinstance(address, int))]
     if inherited:
+        # systemd's may have been named, too.
+        inherited = list(dict.fromkeys(inherited))
         return [inherit(conf, log, fd) for fd in inherited]
     return open_listeners(conf, log, conf.address)
 
@@ -210,6 +212,14 @@ def close_sockets(listeners: Iterable[BaseSocket], unlink: bool = True) -> None:
             listener.close()
 
 
+def hand_out_at_once(listeners: Iterable[BaseSocket]) -> None:
+    """The kernel keeps new connections no longer until their first bytes are there, as native workers tell it to."""
+    option = getattr(socket, "TCP_DEFER_ACCEPT", None)
+    for listener in listeners:
+        if option is not None and isinstance(listener, TCPSocket):
+            listener.sock.setsockopt(socket.IPPROTO_TCP, option, 0)
+
+
 def listen(conf: Config, log: Logger, address: Any) -> BaseSocket:
     """Listens on one address, at once or not at all.
 
@@ -219,19 +229,23 @@ def listen(conf: Config, log: Logger, address: Any) -> BaseSocket:
 
 
 def _listen_patiently(conf: Config, log: Logger, address: Any) -> BaseSocket:
+    name = _printable(str(address))
     for attempt in range(ATTEMPTS):
         try:
             return listen(conf, log, address)
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                log.error("Connection in use: %s", str(address))
+                log.error("Connection in use: %s", name)
             elif error.errno == errno.EADDRNOTAVAIL:
-                log.error("Invalid address: %s", str(address))
-            log.error("connection to %s failed: %s", str(address), error)
+                log.error("Invalid address: %s", name)
+            log.error("connection to %s failed: %s", name, error)
+            if isinstance(error, PermissionError):
+                # Time brings no permission.
+                break
         if attempt + 1 < ATTEMPTS:
             log.debug("Retrying in 1 second.")
             time.sleep(1)
-    log.error("Can't connect to %s", str(address))
+    log.error("Can't connect to %s", name)
     sys.exit(1)
 
 
@@ -254,6 +268,11 @@ def _kind(address: object) -> type[BaseSocket]:
     if isinstance(address, (str, bytes)):
         return UnixSocket
     raise TypeError(f"Unable to create socket from: {address!r}")
+
+
+def _printable(name: str) -> str:
+    """An abstract name as others print it: with `@` for its NUL."""
+    return "@" + name[1:] if name.startswith("\0") else name
 
 
 def _is_listening(sock: socket.socket) -> bool:

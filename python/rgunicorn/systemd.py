@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from typing import TYPE_CHECKING
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
 
 #: The descriptor of the first socket that was passed; the others follow.
 SD_LISTEN_FDS_START = 3
+
+#: Seconds that a message may wait for its reader: one that hangs does not hold up the service.
+_PATIENCE = 1.0
 
 
 def listen_fds(unset_environment: bool = True) -> int:
@@ -27,21 +31,40 @@ def listen_fds(unset_environment: bool = True) -> int:
     return int(count) if count.isdecimal() else 0
 
 
-def sd_notify(state: str, logger: Logger, unset_environment: bool = False) -> None:
-    """Sends `state`, lines of `NAME=VALUE`, to whoever NOTIFY_SOCKET names. A failure is only logged."""
+def sd_notify(state: str, logger: Logger, unset_environment: bool = False, wait: bool = True) -> bool:
+    """Sends `state`, lines of `NAME=VALUE`, to whoever NOTIFY_SOCKET names, and tells whether that worked.
+
+    A failure is only logged. Without `wait` a reader whose queue is full is one.
+    """
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
-        return
+        return False
     if address.startswith("@"):
         # A name in the abstract namespace.
         address = "\0" + address[1:]
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-            # A reader that hangs does not hold up the service.
-            sock.settimeout(1)
+            sock.settimeout(_PATIENCE if wait else 0)
             sock.sendto(state.encode(), address)
     except OSError:
         logger.debug("Exception while invoking sd_notify()", exc_info=True)
+        return False
     finally:
         if unset_environment:
             os.environ.pop("NOTIFY_SOCKET", None)
+    return True
+
+
+def watchdog_interval() -> float | None:
+    """Seconds within which systemd wants to hear of this process again and again; None if it does not."""
+    if os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+        return None
+    microseconds = os.environ.get("WATCHDOG_USEC", "")
+    return int(microseconds) / 1e6 if microseconds.isdecimal() and int(microseconds) else None
+
+
+def forget_watchdog() -> None:
+    """In a child: nothing that runs there answers for its parent."""
+    for name in ("WATCHDOG_USEC", "WATCHDOG_PID"):
+        with contextlib.suppress(KeyError):
+            del os.environ[name]

@@ -28,6 +28,7 @@ from rgunicorn._app_uri import make_fail_app as make_fail_app
 from rgunicorn._process import daemonize as daemonize
 from rgunicorn._process import flush_streams as flush_streams
 from rgunicorn._process import get_username as get_username
+from rgunicorn._process import print_out as print_out
 from rgunicorn._process import set_owner_process as set_owner_process
 from rgunicorn._start import getcwd as getcwd
 from rgunicorn.workers import SUPPORTED_WORKERS
@@ -37,6 +38,9 @@ Address = tuple[str, int] | str | int
 
 # Short names that Gunicorn has or had, of classes that do not exist here yet.
 MISSING_WORKER_CLASSES = ("asgi",)
+
+# The group of entry points that offer them.
+WORKER_CLASSES = "gunicorn.workers"
 
 DEFAULT_PORT = "8000"
 DEFAULT_WORKER = "rgunicorn.workers.sync.SyncWorker"
@@ -77,7 +81,8 @@ def parse_address(netloc: str, default_port: str = DEFAULT_PORT) -> Address:
         if not path:
             # The kernel would choose a name that nobody knows.
             raise RuntimeError(f"{netloc!r} names no path.")
-        return path
+        # An abstract name: no shell can write the NUL that it begins with.
+        return "\0" + path[2:] if path.startswith("\\0") else path
     if netloc.startswith("fd://"):
         fd = netloc.removeprefix("fd://")
         if not fd.isdecimal():
@@ -104,7 +109,7 @@ def _host_and_port(netloc: str, default_port: str) -> tuple[str, str]:
     return netloc or "0.0.0.0", default_port
 
 
-def load_class(uri: str | type, default: str = DEFAULT_WORKER, section: str = "gunicorn.workers") -> Any:
+def load_class(uri: str | type, default: str = DEFAULT_WORKER, section: str = WORKER_CLASSES) -> Any:
     """The class that a setting names. Raises RuntimeError.
 
     `section` is the entry point group to ask, `default` the name of the entry point if `egg:` says none.
@@ -119,6 +124,8 @@ def load_class(uri: str | type, default: str = DEFAULT_WORKER, section: str = "g
         return _named_class(uri, default, section)
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
+        if section == WORKER_CLASSES and not set(uri) & set(".:#"):
+            reason += f"; available: {', '.join(SUPPORTED_WORKERS)}"
         raise RuntimeError(f"class uri {uri!r} invalid or not found: {reason}") from error
 
 

@@ -2,12 +2,14 @@
 //! hooks. It asks and tells; it decides nothing.
 
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
+use super::children::Children;
 use super::line::{Arg, Level, Line};
 use super::plan::{Lifetime, Limits};
 use crate::log::Reason;
@@ -113,6 +115,11 @@ impl<'a, 'py> Host<'a, 'py> {
             memory: Some(memory).filter(wanted),
             shutdown_delay: seconds(delay),
         })
+    }
+
+    /// The files of `touch_reload`, as absolute paths.
+    pub fn touch_files(&self) -> PyResult<Vec<PathBuf>> {
+        self.arbiter.call_method0("touch_files")?.extract()
     }
 
     /// Writes one line to the error log.
@@ -225,10 +232,14 @@ impl<'a, 'py> Host<'a, 'py> {
         self.arbiter.setattr("num_workers", workers)
     }
 
-    /// Sends the metric of waiting connections, if it is wanted; gives the time to the next.
-    pub fn report_backlog(&self) -> PyResult<Option<Duration>> {
-        let seconds: Option<f64> = self.arbiter.call_method0("report_backlog")?.extract()?;
-        Ok(seconds.map(Duration::from_secs_f64))
+    /// Tells systemd and the metrics what they want to know; gives the time until it is to be called again.
+    pub fn tend(&self, workers: &Children) -> PyResult<Option<Duration>> {
+        let serving = workers.count(|child| child.stays() && child.booted());
+        let starting = workers.count(|child| child.stays() && !child.booted());
+        let leaving = workers.count(|child| !child.stays());
+        let pause: Option<f64> =
+            self.arbiter.call_method1("tend", (serving, starting, leaving))?.extract()?;
+        Ok(pause.map(Duration::from_secs_f64))
     }
 
     /// Reopens the log files.

@@ -1,8 +1,8 @@
 //! The arbiter: decides which workers should exist, starts, watches and stops them.
 //!
-//! `plan` decides, `children`, `backoff` and `tally` remember, `requests` words, `memory` and `oom` look, `run` and
-//! `burial` carry out; everything that a user may subclass or patch is asked of Python through `host`. Outside `plan`
-//! nothing decides to fork or to kill.
+//! `plan` decides, `children`, `backoff` and `tally` remember, `requests` words, `memory`, `oom` and `touch` look, `carry` is
+//! what a program leaves to the next one, `run` and `burial` carry out; everything that a user may subclass or patch is
+//! asked of Python through `host`. Outside `plan` nothing decides to fork or to kill.
 
 pub mod backoff;
 #[cfg(feature = "python")]
@@ -19,6 +19,7 @@ pub mod requests;
 #[cfg(feature = "python")]
 mod run;
 pub mod tally;
+pub mod touch;
 
 #[cfg(feature = "python")]
 pub use run::{End, run};

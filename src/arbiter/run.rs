@@ -16,15 +16,17 @@ use super::children::Time;
 use super::host::{Host, Reload};
 use super::line::Line;
 use super::plan::{Action, Limits, Plan};
+use super::touch::Touch;
 use super::{memory, requests};
 use crate::scoreboard::{Board, Slot};
 use crate::sys::fork::{self, Side};
 use crate::sys::signals::{self, SignalPipe};
 use crate::sys::{clock, pipe, random};
 
-use anew::Equipment;
+use anew::{Equipment, Lifeline};
 
 mod anew;
+mod events;
 
 /// The signals that the arbiter acts on.
 const SIGNALS: [Signal; 10] = [
@@ -39,6 +41,9 @@ const SIGNALS: [Signal; 10] = [
     Signal::SIGWINCH,
     Signal::SIGCHLD,
 ];
+
+/// How the poll reports that something has happened to the files of `touch_reload`, or beside them.
+const TOUCHED: Token = Token(2);
 
 /// Workers that can exist at once. A place costs memory only once it has been used.
 const MOST_WORKERS: usize = 4096;
@@ -72,12 +77,14 @@ pub fn run(arbiter: &Bound<'_, PyAny>, wrap_slot: WrapSlot) -> PyResult<End> {
     run.take_held_signals()?;
     run.collect_children();
     run.take_orders();
+    run.take_touches();
     loop {
         if let Some(end) = run.settle(py) {
             return Ok(end);
         }
         run.sleep(py)?;
         run.take_signals();
+        run.take_touches();
     }
 }
 
@@ -91,6 +98,7 @@ struct Run<'a, 'py> {
     board: Arc<Board>,
     undertaker: Undertaker,
     pokes: OwnedFd,
+    touch: Touch,
     poll: Poll,
     events: Events,
     /// Workers watch the read end: it ends when the last copy of the write end is gone, which is the
@@ -98,11 +106,6 @@ struct Run<'a, 'py> {
     lifeline: Lifeline,
     /// Ends when the arbiter does that has started this one.
     predecessor: Option<OwnedFd>,
-}
-
-struct Lifeline {
-    reader: Option<OwnedFd>,
-    writer: OwnedFd,
 }
 
 impl<'a, 'py> Run<'a, 'py> {
@@ -126,6 +129,7 @@ impl<'a, 'py> Run<'a, 'py> {
             board,
             undertaker: Undertaker::new(),
             pokes,
+            touch: Touch::default(),
             poll,
             events: Events::with_capacity(8),
             lifeline,
@@ -168,42 +172,6 @@ impl<'a, 'py> Run<'a, 'py> {
         self.plan.observe(|slot| board.snapshot(slot), now());
     }
 
-    fn take_signals(&mut self) {
-        let signals = self.signals.take().unwrap_or_default();
-        for signal in signals {
-            self.look();
-            let actions = self.plan.signal(signal, &self.limits, now());
-            self.perform_all(actions);
-            if signal == Signal::SIGCHLD {
-                self.collect_children();
-            }
-            self.take_orders();
-        }
-        self.take_orders();
-    }
-
-    fn take_orders(&mut self) {
-        match self.host.orders() {
-            Ok(orders) => {
-                for signal in orders {
-                    self.look();
-                    let actions = self.plan.order(signal, &self.limits, now());
-                    self.perform_all(actions);
-                }
-            }
-            Err(error) => self.fail(error),
-        }
-    }
-
-    fn collect_children(&mut self) {
-        while let Some((pid, exit, status)) = fork::reap() {
-            self.look();
-            let starved = self.undertaker.starved(exit);
-            let actions = self.plan.exited(pid, exit, status, starved, &self.limits, now());
-            self.perform_all(actions);
-        }
-    }
-
     /// For the actions that follow from an event: none of them forks or halts.
     fn perform_all(&mut self, actions: Vec<Action>) {
         for action in actions {
@@ -228,6 +196,7 @@ impl<'a, 'py> Run<'a, 'py> {
             Action::Halt { status, reason } => {
                 // Nothing can be made of a failure any more.
                 let _ = self.host.log(&self.undertaker.tally().line());
+                self.lifeline.leave_open();
                 let reason = reason.map(str::to_owned).or(self.failure.take());
                 return Some(End::Halt { status, reason });
             }
@@ -351,15 +320,17 @@ impl<'a, 'py> Run<'a, 'py> {
             let board = &self.board;
             self.plan.observe(|slot| board.snapshot(slot), now());
         }
-        let report = match self.host.report_backlog() {
+        let tending = match self.host.tend(self.plan.children()) {
             Ok(next) => next,
             Err(error) => {
                 self.fail(error);
                 None
             }
         };
-        let timeout = self.plan.deadline(&self.limits).map(|deadline| deadline.saturating_sub(now()));
-        let timeout = timeout.into_iter().chain(report).min();
+        let until = |deadline: Time| deadline.saturating_sub(now());
+        let timeout = self.plan.deadline(&self.limits).map(until);
+        let touched = self.touch.deadline().map(until);
+        let timeout = timeout.into_iter().chain(tending).chain(touched).min();
         let (poll, events) = (&mut self.poll, &mut self.events);
         let slept = py.detach(|| poll.poll(events, timeout));
         if unwatched {

@@ -50,7 +50,7 @@ fn number(raw: &Raw) -> Result<i64, Fault> {
         Raw::Text(text) => integer::prefixed(text).ok_or_else(|| {
             Fault::of_value(format!("invalid literal for int() with base 0: {}", quote(text)))
         })?,
-        _ => return Err(Fault::of_type("int() can't convert non-string with explicit base")),
+        other => return Err(Fault::of_type(format!("{other} is not a whole number"))),
     };
     i64::try_from(number).map_err(|_| Fault::of_value(format!("Value is too large: {number}")))
 }

@@ -474,7 +474,11 @@ The first one of all starts alone: where it does not boot, no other is tried and
         takes: Takes::Several("FILE"),
         kind: Kind::List,
         default: Literal::List(&[]),
-        description: "Files whose change does what HUP does. They need not exist.
+        description: "Files whose change does what HUP does: `touch`, writing, replacing, making or removing one of them. They need not exist.
+Relative paths start at `chdir`.
+
+A link anywhere on the way to a file that is made to point elsewhere is a change if another file is found then. Of a directory only that counts: files in it may come and go.
+What happens within 100 ms is one reload. On Linux the kernel tells of changes; where it cannot (network filesystems, directories that may not be read), and on other systems, the files are looked at once a second.
 
 May be given several times.",
         mistaken: &["touch_reload_file"],

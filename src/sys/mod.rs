@@ -15,6 +15,7 @@ pub mod random;
 pub mod rights;
 pub mod signals;
 pub mod socket;
+pub mod watch;
 
 use std::io;
 

@@ -301,6 +301,7 @@ class Server:
 def parse_address(text: str) -> Address:
     """An address as the `Listening at` line writes it."""
     if text.startswith("unix:"):
-        return text.removeprefix("unix:")
+        path = text.removeprefix("unix:")
+        return "\0" + path[1:] if path.startswith("@") else path
     host, _, port = text.removeprefix("http://").removeprefix("https://").rpartition(":")
     return host.strip("[]"), int(port)

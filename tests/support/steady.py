@@ -44,6 +44,15 @@ raise RuntimeError("broken on purpose")
 """
 
 
+#: Becomes the command, with the descriptor of the first argument as the one that systemd would pass.
+ACTIVATE = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"}
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
 def source(version: str, seconds: float = IMPORT) -> str:
     """An application of that version, which takes so long to import."""
     return SOURCE.format(version=version, seconds=seconds)
@@ -209,8 +218,8 @@ def booted(arbiter: int) -> list[int]:
 
 
 def kinds(pid: int) -> Counter[str]:
-    """The open descriptors of a process by kind: `socket`, `pipe`, or what they point to."""
-    return Counter(name.partition(":[")[0] for name in processes.descriptors(pid))
+    """The open descriptors of a process by kind: `socket`, `pipe`, or the name of a file."""
+    return Counter(Path(name.partition(":[")[0]).name for name in processes.descriptors(pid))
 
 
 def proportional_memory(pid: int) -> int:

@@ -10,7 +10,7 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, NoReturn
 
-from rgunicorn import util
+from rgunicorn import systemd, util
 from rgunicorn._arbiter import listening
 from rgunicorn.errors import AppImportError
 
@@ -66,6 +66,7 @@ def _prepare(arbiter: Arbiter, worker: Worker) -> None:
     signal.signal(signal.SIGUSR1, lambda number, frame: arbiter.log.reopen_files())
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR1])
     worker.pid = os.getpid()
+    systemd.forget_watchdog()
     for listener in arbiter.superseded():
         listener.close()
 
@@ -88,3 +89,5 @@ def _leave(arbiter: Arbiter, worker: Worker) -> None:
         arbiter.cfg.worker_exit(arbiter, worker)
     except Exception:
         arbiter.log.warning("Exception during worker exit:\n%s", traceback.format_exc())
+    for listener in (*worker.sockets, *arbiter.LISTENERS):
+        listener.close()

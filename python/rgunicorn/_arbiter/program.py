@@ -16,6 +16,7 @@ from rgunicorn import _native, _start, pidfile, sock, util
 from rgunicorn._arbiter import held, listening
 
 if TYPE_CHECKING:
+    from rgunicorn._arbiter.manager import Manager
     from rgunicorn.app.base import BaseApplication
     from rgunicorn.config import Config
     from rgunicorn.glogging import Logger
@@ -65,12 +66,12 @@ class Program:
     _shared: list[util.Address]
     _log_cfg: Config | None
     _before: Before | None
+    _manager: Manager
 
     if TYPE_CHECKING:
 
         def superseded(self) -> list[sock.BaseSocket]: ...
         def _write_pidfile(self, gone: int = 0) -> None: ...
-        def _notify(self, state: str) -> None: ...
         def _rebound(self, before: Before) -> list[sock.BaseSocket]: ...
 
     # The program beside this one.
@@ -122,7 +123,7 @@ class Program:
             self._write_pidfile(former)
         except RuntimeError as error:
             self.log.error("%s", error)
-        self._notify(f"MAINPID={self.pid}\nREADY=1\nSTATUS=rgunicorn arbiter booted")
+        self._manager.takes_over(os.getpid())
 
     # The program in place of this one.
 
@@ -145,6 +146,7 @@ class Program:
             "workers": {pid: _plain_attributes(worker) for pid, worker in self.WORKERS.items()},
             # Should the program not come to its arbiter.
             "descriptors": [listener.fileno() for listener in listeners],
+            "files": self._files(listeners),
             "graceful_timeout": self.cfg.graceful_timeout,
         }
         try:
@@ -152,6 +154,14 @@ class Program:
         finally:
             for listener in listeners:
                 os.set_inheritable(listener.fileno(), False)
+
+    def _files(self, listeners: Sequence[sock.BaseSocket]) -> list[str]:
+        """What this arbiter is to remove at its end."""
+        found = [] if self.pidfile is None else [self.pidfile.path]
+        if not self._has_sibling():
+            files = (getattr(listener, "file", None) for listener in listeners)
+            found += [file[0] for file in files if file is not None]
+        return found
 
     def _go_on(self) -> None:
         """Takes over from the program before, and does what a reload does."""
@@ -182,6 +192,7 @@ class Program:
             self.log.exception("Reload failed. The old workers keep serving.")
             self.renewed = False
         self._before = before
+        self._manager.goes_on_reloading()
 
     def load(self) -> None:
         """Loads the application. Where the service runs already that may fail."""

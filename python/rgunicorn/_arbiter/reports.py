@@ -1,4 +1,4 @@
-"""What an arbiter tells of its workers: metrics, and the requests that ended with them."""
+"""What an arbiter tells of its workers: metrics, systemd, and the requests that ended with them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rgunicorn._logs import access
 
 if TYPE_CHECKING:
+    from rgunicorn._arbiter.manager import Manager
     from rgunicorn.config import Config
     from rgunicorn.glogging import Logger
     from rgunicorn.sock import BaseSocket
@@ -25,6 +26,16 @@ class Reports:
     log: Logger
     LISTENERS: list[BaseSocket]
     WORKERS: dict[int, Worker]
+    num_workers: int
+    _manager: Manager
+
+    def tend(self, serving: int, starting: int, leaving: int) -> float | None:
+        """What is to be told from time to time, or has changed: to be called before the arbiter sleeps.
+
+        Takes how many workers there are, by what they do. Gives the seconds to the next call; None: any time.
+        """
+        pauses = (self._report_backlog(), self._manager.tend(self.num_workers, serving, starting, leaving))
+        return min((pause for pause in pauses if pause is not None), default=None)
 
     def log_cut_request(
         self,
@@ -56,7 +67,7 @@ class Reports:
                 if access.has_room(fd):
                     os.write(fd, lines)
 
-    def report_backlog(self) -> float | None:
+    def _report_backlog(self) -> float | None:
         """Sends how many connections wait to be accepted, if wanted; gives the seconds to the next report."""
         if not self.cfg.enable_backlog_metric:
             return None

@@ -77,7 +77,8 @@ class BaseApplication:
 
     def reload(self) -> None:
         """Make the configuration again. If that fails the former one stays, and the exception says why."""
-        former, directory = dict(vars(self)), os.getcwd()
+        # Not by its name: it may have been removed since.
+        former, directory = dict(vars(self)), os.open(".", os.O_RDONLY)
         try:
             self._configure()
         except (Exception, SystemExit) as error:
@@ -87,6 +88,8 @@ class BaseApplication:
             if isinstance(error, SystemExit):
                 raise ConfigError(f"the configuration exits with status {error.code}") from error
             raise
+        finally:
+            os.close(directory)
 
     def wsgi(self) -> Callable[..., Any]:
         """The WSGI callable, loaded once for each process."""
@@ -111,9 +114,16 @@ class Application(BaseApplication):
         options = parser.parse_args()
         self._apply_own(self.init(parser, options, options.args))
         from_environment = parser.parse_args(self.cfg.get_cmd_args_from_env(), origin=CMD_ARGS)
+        chosen = options.config or from_environment.config
         # The file is found and executed where the server was started, on a reload too.
-        self.chdir()
-        self._load_chosen_file(options.config or from_environment.config)
+        try:
+            self.chdir()
+        except ConfigError:
+            # A deploy may have removed that directory. It is not needed if nothing is looked for there.
+            elsewhere = options.chdir or from_environment.chdir
+            if not (elsewhere and chosen and os.path.isabs(chosen.removeprefix("file:"))):
+                raise
+        self._load_chosen_file(chosen)
         self._apply_options(from_environment, f"in {CMD_ARGS}")
         self._apply_options(options, "on the command line")
         self.chdir()
@@ -163,7 +173,7 @@ class Application(BaseApplication):
     def run(self) -> None:
         """Check or print the configuration if that is asked for, else serve."""
         if self.cfg.print_config:
-            print(self.cfg)
+            util.print_out(f"{self.cfg}\n")
         if not (self.cfg.print_config or self.cfg.check_config):
             self._detach()
         for directory in (self.cfg.pythonpath or "").split(","):

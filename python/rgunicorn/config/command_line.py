@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
+from rgunicorn import util
 from rgunicorn._native import CommandLineEnd, parse_command_line
 from rgunicorn.config.setting import Setting
 from rgunicorn.errors import ConfigError
@@ -60,5 +61,8 @@ class CommandLineParser:
     def _exit(self, status: int, text: str, origin: str | None) -> NoReturn:
         if status and origin:
             text = text.replace(": error: ", f": error: in {origin}: ", 1)
-        print(text, end="", file=sys.stderr if status else sys.stdout, flush=True)
+        if status:
+            print(text, end="", file=sys.stderr, flush=True)
+        else:
+            util.print_out(text)
         sys.exit(status)

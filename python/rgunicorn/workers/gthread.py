@@ -88,7 +88,7 @@ class ThreadWorker(ReactorWorker):
                 future.add_done_callback(self._on_end)
             return lambda seconds: not futures.wait(done, timeout=seconds).not_done
         threads = [
-            threading.Thread(target=self._serve, args=(driver, index), name=f"rgunicorn-{index}", daemon=True)
+            threading.Thread(target=self._serve, args=(driver, index), name=f"rgunicorn_{index}", daemon=True)
             for index in range(self.cfg.threads)
         ]
         for thread in threads:

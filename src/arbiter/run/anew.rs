@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
-use super::{End, Lifeline, Run, now, prepare_child};
+use super::{End, Run, now, prepare_child};
 use crate::arbiter::carry::{Estate, Legacy};
 use crate::arbiter::host::{Heritage, Host};
 use crate::net::Handoff;
@@ -24,6 +24,19 @@ pub(super) struct Equipment {
     pub board: Arc<Board>,
     pub lifeline: Lifeline,
     pub predecessor: Option<OwnedFd>,
+}
+
+/// The pipe that nobody writes to: its read end tells others when the last process with the write end is gone.
+pub(super) struct Lifeline {
+    pub reader: Option<OwnedFd>,
+    writer: OwnedFd,
+}
+
+impl Lifeline {
+    /// It ends with the process, and not earlier.
+    pub fn leave_open(&self) {
+        std::mem::forget(self.writer.try_clone());
+    }
 }
 
 impl Equipment {

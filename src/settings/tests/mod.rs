@@ -165,7 +165,7 @@ fn counts_are_read_as_python_reads_numbers() {
         assert_eq!(check("workers", text), Err(message), "{text}");
     }
     assert_eq!(check("workers", "-3"), Err("Value must be positive: -3".into()));
-    assert_eq!(check("workers", Raw::None), Err("int() can't convert non-string with explicit base".into()));
+    assert_eq!(check("workers", Raw::None), Err("None is not a whole number".into()));
     assert!(check("workers", Raw::Int(1 << 64)).is_err());
 }
 
