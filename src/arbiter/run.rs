@@ -27,6 +27,7 @@ use anew::{Equipment, Lifeline};
 
 mod anew;
 mod events;
+mod touched;
 
 /// The signals that the arbiter acts on.
 const SIGNALS: [Signal; 10] = [
@@ -41,9 +42,6 @@ const SIGNALS: [Signal; 10] = [
     Signal::SIGWINCH,
     Signal::SIGCHLD,
 ];
-
-/// How the poll reports that something has happened to the files of `touch_reload`, or beside them.
-const TOUCHED: Token = Token(2);
 
 /// Workers that can exist at once. A place costs memory only once it has been used.
 const MOST_WORKERS: usize = 4096;
