@@ -122,10 +122,11 @@ def test_tornados_own_applications_have_it(serve: Serve, app: str) -> None:
 
 def test_asgi_applications_have_it(serve: Serve) -> None:
     worker = "uvicorn_worker.UvicornWorker"
-    server = serve("app:app", "-k", worker, "--ready-path", "/ready", source=FASTAPI)
+    flags = ["--ready-path", "/ready", "--shutdown-delay", "60"]
+    server = serve("app:app", "-k", worker, *flags, source=FASTAPI)
     assert_ready(server.get("/ready"))
     assert_ready(server.get("/ready", method="HEAD"), body="")
-    assert server.get("/other").text == '"application"'
+    assert_turns_down(server, "/other", '"application"')
 
 
 def test_only_the_exact_path_is_answered(serve: Serve) -> None:
