@@ -293,13 +293,12 @@ def test_systemd_is_told_who_is_the_main_process(tmp_path: Path, serve: Serve) -
         server = serve("app:app", source=HELLO.format(text="one"), env={"NOTIFY_SOCKET": str(path)})
         new = upgrade(server)
         end(server.pid)
-        heard = []
-        while not any(f"MAINPID={new}" in text and "READY=1" in text for text in heard):
-            heard.append(told.recv(4096).decode())
-        # The old one has said it while it was listened to.
-        assert heard[0].startswith("READY=1")
-        assert f"MAINPID={new}" in [line for text in heard[:-1] for line in text.splitlines()]
-        assert "STOPPING=1" not in "".join(heard)
+        heard: list[str] = []
+        # The old one says it while it is listened to, the new one when it is, which then is ready.
+        while heard.count(f"MAINPID={new}") < 2 or "READY=1" not in heard[heard.index(f"MAINPID={new}") :]:
+            heard += told.recv(4096).decode().splitlines()
+        assert "READY=1" in heard[: heard.index(f"MAINPID={new}")]
+        assert "STOPPING=1" not in heard
         close(server, new)
 
 

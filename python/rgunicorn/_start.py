@@ -94,12 +94,14 @@ def execute(
     file: str, arguments: list[str], directory: str, environment: dict[str, str], left: object
 ) -> NoReturn:
     """Executes a program in this process, and leaves `left` to it. OSError: nothing has changed."""
-    here = getcwd()
-    os.chdir(directory)
+    # Not by its name: it may have been removed since.
+    here = os.open(".", os.O_RDONLY)
     try:
+        os.chdir(directory)
         os.execvpe(file, arguments, {**environment, VARIABLE: json.dumps(left)})
     finally:
         os.chdir(here)
+        os.close(here)
 
 
 def predecessor() -> int:

@@ -22,9 +22,9 @@ Callback = Callable[[str], object]
 class ReloaderBase(threading.Thread):
     """Calls `callback` with the path of a file that has changed.
 
-    The files are those of all modules, and `extra_files`: paths, and patterns. What there is when the thread is
-    started counts as unchanged, and so do modules that are loaded later; a new file that a pattern matches is a
-    change.
+    The files are those of all modules, and `extra_files`: paths, and patterns. What there is when the thread
+    is started counts as unchanged, and so do modules that are loaded later; a new file that a pattern matches
+    is a change.
     """
 
     def __init__(

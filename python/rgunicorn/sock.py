@@ -213,7 +213,7 @@ def close_sockets(listeners: Iterable[BaseSocket], unlink: bool = True) -> None:
 
 
 def hand_out_at_once(listeners: Iterable[BaseSocket]) -> None:
-    """The kernel keeps new connections no longer until their first bytes are there, as native workers tell it to."""
+    """New connections come at once, no longer with their first bytes as native workers want it."""
     option = getattr(socket, "TCP_DEFER_ACCEPT", None)
     for listener in listeners:
         if option is not None and isinstance(listener, TCPSocket):

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use super::children::{Child, Time};
 use super::plan::Roll;
+use super::tally::Tally;
 use crate::scoreboard::Board;
 
 #[cfg(test)]
@@ -46,6 +47,8 @@ pub struct Estate {
     pub handoff: Vec<i32>,
     /// Ends when the arbiter does that has started this one.
     pub predecessor: Option<i32>,
+    /// What workers have done that have ended.
+    pub tally: Tally,
     /// What the plan knows.
     pub plan: Carried,
 }
@@ -114,6 +117,8 @@ impl Estate {
         put(&mut text, "memory", numbers(&[self.memory]));
         put(&mut text, "handoff", numbers(&self.handoff));
         put(&mut text, "predecessor", self.predecessor.map(i64::from));
+        let Tally { served, handed, cut } = self.tally;
+        put(&mut text, "tally", [served, handed, cut].map(|number| i64::try_from(number).ok()));
         let plan = &self.plan;
         put(&mut text, "roll", generations(plan.roll));
         put(&mut text, "successor", plan.successor.map(i64::from));
@@ -139,6 +144,7 @@ impl Estate {
                 "roll" => {
                     estate.plan.roll = roll(&values).ok_or_else(|| Malformed(key.to_owned()))?;
                 }
+                "tally" => estate.tally = tally(&values).ok_or_else(|| Malformed(key.to_owned()))?,
                 "successor" => estate.plan.successor = descriptor(0),
                 "worker" => {
                     let worker = worker(&values).ok_or_else(|| Malformed(key.to_owned()))?;
@@ -152,6 +158,12 @@ impl Estate {
             _ => Ok(estate),
         }
     }
+}
+
+fn tally(values: &[Option<i64>]) -> Option<Tally> {
+    let &[served, handed, cut] = values.first_chunk::<3>()?;
+    let [served, handed, cut] = [served?, handed?, cut?].map(i64::unsigned_abs);
+    Some(Tally { served, handed, cut })
 }
 
 fn generations(roll: Roll) -> [Option<i64>; 4] {

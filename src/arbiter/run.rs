@@ -27,6 +27,7 @@ use anew::{Equipment, Lifeline};
 
 mod anew;
 mod events;
+mod touched;
 
 /// The signals that the arbiter acts on.
 const SIGNALS: [Signal; 10] = [
@@ -41,9 +42,6 @@ const SIGNALS: [Signal; 10] = [
     Signal::SIGWINCH,
     Signal::SIGCHLD,
 ];
-
-/// How the poll reports that something has happened to the files of `touch_reload`, or beside them.
-const TOUCHED: Token = Token(2);
 
 /// Workers that can exist at once. A place costs memory only once it has been used.
 const MOST_WORKERS: usize = 4096;
@@ -195,7 +193,7 @@ impl<'a, 'py> Run<'a, 'py> {
             Action::Renew => self.renew(),
             Action::Halt { status, reason } => {
                 // Nothing can be made of a failure any more.
-                let _ = self.host.log(&self.undertaker.line());
+                let _ = self.host.log(&self.undertaker.tally().line());
                 self.lifeline.leave_open();
                 let reason = reason.map(str::to_owned).or(self.failure.take());
                 return Some(End::Halt { status, reason });

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Seconds until a sign of life that could not be sent is tried again; less if it is wanted more often.
 _AGAIN = 1.0
+#: Seconds that an application may take to load where the arbiter cannot tell meanwhile that it lives.
+_LOADING = 600
 
 
 class Phase(enum.Enum):
@@ -29,18 +31,22 @@ class Phase(enum.Enum):
 
 
 class Manager:
-    """The service manager of an arbiter. Without NOTIFY_SOCKET there is none, and nothing is sent."""
+    """The service manager of an arbiter. Without NOTIFY_SOCKET there is none, and nothing is sent.
 
-    def __init__(self, log: Logger, is_second: bool = False) -> None:
+    Nor does an arbiter that follows another send anything: a service has one main process, and only that is
+    listened to.
+    """
+
+    def __init__(self, log: Logger, follows: bool = False, renewed: bool = False) -> None:
         self._log = log
-        # Another arbiter is the main process of the service: only that is listened to.
-        self._is_second = is_second
         self._is_there = bool(os.environ.get("NOTIFY_SOCKET"))
-        self._phase = Phase.STARTING
+        self._follows = follows
+        self._successor = 0
+        self._phase = Phase.RELOADING if renewed else Phase.STARTING
         self._status = ""
-        interval = systemd.watchdog_interval()
-        # Half of it, as sd_watchdog_enabled(3) advises.
-        self._beat_every = None if interval is None else interval / 2
+        self._interval = systemd.watchdog_interval()
+        # It has been told to be patient.
+        self._waits = renewed
         self._next_beat = time.monotonic()
 
     def reloads(self) -> None:
@@ -52,28 +58,41 @@ class Manager:
         """The reload is over, whatever came of it: as soon as a worker serves, systemd is told so."""
         self._phase = Phase.STARTING
 
-    def goes_on_reloading(self) -> None:
-        """The program was executed anew in a reload, which goes on."""
-        self._phase = Phase.RELOADING
+    def loads(self) -> None:
+        """The program is about to be executed anew, and loads the application: until then it is silent."""
+        if self._interval is not None:
+            self._waits = True
+            self._tell(f"WATCHDOG=1\nWATCHDOG_USEC={_LOADING * 1_000_000}")
 
-    def takes_over(self, pid: int) -> None:
-        """The arbiter before this one is gone: this process is the main one."""
-        self._is_second = False
-        self._tell(f"MAINPID={pid}")
+    def promoted(self) -> None:
+        """The arbiter that this one followed is gone."""
+        self._follows = False
+        self._tell(f"MAINPID={os.getpid()}")
 
-    def stops(self, successor: int) -> None:
-        """The service ends, or is left to the arbiter `successor` (0: none). It may be said several times."""
+    def stops(self, successor: int = 0) -> None:
+        """This arbiter ends. So does the service, unless there is a successor. May be said several times."""
         if self._phase is not Phase.STOPPING:
-            self._phase = Phase.STOPPING
-            self._tell(f"MAINPID={successor}" if successor else "STOPPING=1")
+            self._phase, self._successor = Phase.STOPPING, successor
+            if not successor:
+                self._tell("STOPPING=1")
+
+    def ends(self) -> None:
+        """This arbiter has ended what it did. Not earlier: only the main process can tell that it lives."""
+        if self._successor:
+            self._tell(f"MAINPID={self._successor}")
 
     def tend(self, wanted: int, serving: int, starting: int, leaving: int) -> float | None:
         """Tells what has changed, and that the arbiter lives if that is due; gives the seconds to the next.
 
         `wanted` is how many workers there should be; the others are how many there are, by what they do.
         """
-        if not self._is_there or self._is_second:
+        if not self._is_there or self._follows:
             return None
+        if not self._successor:
+            self._tell_status(wanted, serving, starting, leaving)
+        return self._beat()
+
+    def _tell_status(self, wanted: int, serving: int, starting: int, leaving: int) -> None:
         # Not before: who starts a unit wants to know whether it works. Where none is wanted, none will come.
         ready = self._phase is Phase.STARTING and (serving > 0 or wanted == 0)
         if ready:
@@ -84,19 +103,21 @@ class Manager:
         elif status != self._status:
             systemd.sd_notify(status, self._log, wait=False)
         self._status = status
-        return self._beat()
 
     def _beat(self) -> float | None:
-        if self._beat_every is None:
+        if self._interval is None:
             return None
         now = time.monotonic()
         if now >= self._next_beat:
-            sent = systemd.sd_notify("WATCHDOG=1", self._log, wait=False)
-            self._next_beat = now + (self._beat_every if sent else min(_AGAIN, self._beat_every / 2))
+            resume = f"\nWATCHDOG_USEC={round(self._interval * 1e6)}" if self._waits else ""
+            sent = systemd.sd_notify(f"WATCHDOG=1{resume}", self._log, wait=False)
+            self._waits = self._waits and not sent
+            # Half of the interval, as sd_watchdog_enabled(3) advises.
+            self._next_beat = now + (self._interval / 2 if sent else min(_AGAIN, self._interval / 4))
         return self._next_beat - now
 
     def _tell(self, state: str) -> None:
-        if not self._is_second:
+        if not self._follows:
             systemd.sd_notify(state, self._log)
 
 

@@ -123,7 +123,7 @@ class Program:
             self._write_pidfile(former)
         except RuntimeError as error:
             self.log.error("%s", error)
-        self._manager.takes_over(os.getpid())
+        self._manager.promoted()
 
     # The program in place of this one.
 
@@ -149,6 +149,7 @@ class Program:
             "files": self._files(listeners),
             "graceful_timeout": self.cfg.graceful_timeout,
         }
+        self._manager.loads()
         try:
             self._execute(_start.ENVIRONMENT, left, listeners)
         finally:
@@ -192,7 +193,6 @@ class Program:
             self.log.exception("Reload failed. The old workers keep serving.")
             self.renewed = False
         self._before = before
-        self._manager.goes_on_reloading()
 
     def load(self) -> None:
         """Loads the application. Where the service runs already that may fail."""

@@ -23,6 +23,7 @@ fn an_estate_comes_back_whole() {
         memory: 8,
         handoff: vec![9, 10, 11],
         predecessor: Some(12),
+        tally: Tally { served: 13, handed: 14, cut: 15 },
         plan,
     };
     assert_eq!(Estate::from_text(&estate.to_text()), Ok(estate));

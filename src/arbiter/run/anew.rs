@@ -89,6 +89,7 @@ impl<'py> Run<'_, 'py> {
             let slot = (self.wrap_slot)(self.host.py(), Slot::of(&self.board, worker.slot))?;
             self.host.adopt_worker(worker.pid, slot)?;
         }
+        self.undertaker.adopt(estate.tally);
         self.plan.adopt(estate.plan);
         match self.host.renewed()? {
             true => self.plan.reloaded(),
@@ -170,6 +171,7 @@ impl<'py> Run<'_, 'py> {
             memory: number(memory),
             handoff: self.handoff(0),
             predecessor: predecessor.map(|fd| fd.as_raw_fd()),
+            tally: self.undertaker.tally(),
             plan: self.plan.carried(),
         };
         self.host.execute(&estate.to_text(), waiting)

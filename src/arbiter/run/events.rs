@@ -1,10 +1,8 @@
-//! What comes to the arbiter from outside: signals, orders of hooks and threads, touched files, ended children.
+//! What comes to the arbiter from outside: signals, orders of hooks and threads, ended children.
 
 use nix::sys::signal::Signal;
 
-use super::{Run, TOUCHED, now};
-use crate::arbiter::line::{Level, Line};
-use crate::arbiter::plan::Action;
+use super::{Run, now};
 use crate::sys::fork;
 
 impl Run<'_, '_> {
@@ -36,27 +34,6 @@ impl Run<'_, '_> {
     }
 
     /// A file of `touch_reload` that has changed is a HUP.
-    pub(super) fn take_touches(&mut self) {
-        let files = match self.host.touch_files() {
-            Ok(files) => files,
-            Err(error) => return self.fail(error),
-        };
-        let changed = self.touch.changed(&files, self.poll.registry(), TOUCHED, now());
-        for file in &changed {
-            let line = Line::new(
-                Level::Info,
-                "touch_reload: %s has changed",
-                [file.to_string_lossy().into_owned().into()],
-            );
-            self.perform_all(vec![Action::Log(line)]);
-        }
-        if !changed.is_empty() {
-            let actions = self.plan.signal(Signal::SIGHUP, &self.limits, now());
-            self.perform_all(actions);
-            self.take_orders();
-        }
-    }
-
     pub(super) fn collect_children(&mut self) {
         while let Some((pid, exit, status)) = fork::reap() {
             self.look();
