@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Carried, Child, Estate, Legacy, Roll};
+use super::{Carried, Child, Estate, Legacy, Roll, Tally};
 
 fn worker(pid: i32) -> Child {
     Child::new(pid, 7, 3, 2, Duration::from_nanos(1_234_567_890_123), u32::MAX)
