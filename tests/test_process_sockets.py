@@ -311,6 +311,17 @@ from views import app
         server.destroy()
 
 
+@pytest.mark.ours("who waits in the socket of a worker that leaves is reset")
+def test_a_reload_loses_no_connection() -> None:
+    with reusing("-w", "2") as (server, port):
+        for _ in range(3):
+            before = set(server.workers())
+            server.kill(signal.SIGHUP)
+            while before & set(server.workers()):
+                with Connection(("127.0.0.1", port)) as connection:
+                    connection.assert_open_at("/hello")
+
+
 @pytest.mark.ours("it is not looked at on a reload, or ends the server")
 @pytest.mark.parametrize("before", [True, False])
 def test_a_reload_that_switches_it_fails_and_the_old_workers_stay(before: bool) -> None:
