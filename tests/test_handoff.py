@@ -154,7 +154,7 @@ def test_half_a_head_and_what_is_behind_a_request_go_along(serve: Serve, tmp_pat
             # It may have been told already, or be told in a moment.
             half.send(b"t: a\r\n\r\n")
             assert answer(half)["target"] == "/half"
-            assert ask(silent)["pid"] != old
+            wait_for(lambda: ask(silent)["pid"] != old, "the new worker's answer")
             (tmp_path / "go").touch()
             assert answer(busy)["pid"] == old
             assert answer(pipelined)["pid"] == old
@@ -215,8 +215,8 @@ def test_a_request_that_runs_is_answered_and_its_connection_kept(
         old = server.worker()
         server.kill(signal.SIGHUP)
         wait_for(lambda: set(server.booted()) - {old}, "the new worker")
-        # While the old one still works the new one has the rest.
-        assert ask(other)["pid"] != old
+        # While the old one still works the new one has the rest, as soon as that has been told.
+        wait_for(lambda: ask(other)["pid"] != old, "the new worker's answer")
         (tmp_path / "go").touch()
         assert answer(busy)["pid"] == old
         assert ask(busy)["pid"] != old

@@ -204,14 +204,16 @@ def test_term_lets_requests_finish(threads: int, serve: Serve, tmp_path: Path) -
     server.wait_for_exit(0)
 
 
-def test_a_kept_connection_is_answered_once_more(serve: Serve, tmp_path: Path) -> None:
+def test_a_kept_connection_goes_to_the_successor(serve: Serve, tmp_path: Path) -> None:
     server = threaded(serve, threads=2)
     worker, waiting = server.worker(), begin(server, tmp_path / "go", 1)
     with server.connect() as kept:
         assert kept.request(get()).persists
         server.kill(signal.SIGHUP)
         wait_for(lambda: server.booted() and worker not in server.booted(), "its successor")
-        assert not kept.request(get()).persists
+        assert kept.request(get()).persists
+        assert len(server.workers()) == 2
+        assert kept.request(get()).persists
     (tmp_path / "go").touch()
     assert waiting[0].read_response().text == "ok"
     waiting[0].close()

@@ -73,9 +73,7 @@ class Arbiter(Orders, Reports, Program):
         self.systemd = False
         self.pidfile: pidfile.Pidfile | None = None
         self.setup(app)
-        self._manager = Manager(
-            self.log, follows=bool(self.master_pid), renewed=_start.role() == _start.RENEWAL
-        )
+        self._manager = Manager(self.log, is_second=bool(self.master_pid))
         #: How the program was started.
         self.START_CTX: dict[str | int, Any] = {
             "args": _start.command(),
@@ -132,8 +130,9 @@ class Arbiter(Orders, Reports, Program):
             self._go_on()
             return
         self.log.info("Starting rgunicorn %s", rgunicorn.VERSION)
-        if self.cfg.workers_sum:
-            self.log.info(self.cfg.workers_sum)
+        for calculation in (self.cfg.workers_sum, self.cfg.worker_memory_sum):
+            if calculation:
+                self.log.info(calculation)
         self.pid = os.getpid()
         self.hold_signals(ignored=self.SIGNALS)
         try:
@@ -181,13 +180,9 @@ class Arbiter(Orders, Reports, Program):
             cfg.reload_surge,
             cfg.max_worker_lifetime,
             cfg.max_worker_lifetime_jitter,
-            0,
+            cfg.worker_memory,
             cfg.shutdown_delay,
         )
-
-    def touch_files(self) -> list[str]:
-        """The files of `touch_reload`: relative ones are where the application is."""
-        return [os.path.join(self.cfg.chdir, name) for name in self.cfg.touch_reload]
 
     def new_worker(self, slot: _native.Slot, lifeline: int) -> Worker:
         """Makes the object of a worker that is about to be forked."""
@@ -249,7 +244,11 @@ class Arbiter(Orders, Reports, Program):
 
     def announce_end(self) -> None:
         """The service was told to end, now or after `shutdown_delay`."""
-        self._manager.stops(successor=self.reexec_pid)
+        self._manager.stops(self.reexec_pid)
+
+    def hand_over(self) -> None:
+        """All workers are gone, and a successor has not noticed yet that it is alone."""
+        self._manager.ends()
 
     def close_listeners(self) -> None:
         """Stops listening; the files of Unix sockets go too."""
@@ -384,7 +383,6 @@ class Arbiter(Orders, Reports, Program):
         # A process that a hook has forked comes here too.
         if os.getpid() == self.pid:
             self.close_listeners()
-            self._manager.ends()
             if self.pidfile is not None:
                 self.pidfile.unlink()
 

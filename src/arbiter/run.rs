@@ -11,14 +11,14 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use pyo3::prelude::*;
 
+use super::burial::{Deceased, Undertaker};
 use super::children::Time;
 use super::host::{Host, Reload};
 use super::line::Line;
 use super::plan::{Action, Limits, Plan};
-use super::requests;
 use super::touch::Touch;
-use crate::log::Reason;
-use crate::scoreboard::{Board, Running, Slot};
+use super::{memory, requests};
+use crate::scoreboard::{Board, Slot};
 use crate::sys::fork::{self, Side};
 use crate::sys::signals::{self, SignalPipe};
 use crate::sys::{clock, pipe, random};
@@ -26,7 +26,7 @@ use crate::sys::{clock, pipe, random};
 use anew::Equipment;
 
 mod anew;
-mod touched;
+mod events;
 
 /// The signals that the arbiter acts on.
 const SIGNALS: [Signal; 10] = [
@@ -93,6 +93,7 @@ struct Run<'a, 'py> {
     failure: Option<String>,
     signals: SignalPipe,
     board: Arc<Board>,
+    undertaker: Undertaker,
     pokes: OwnedFd,
     touch: Touch,
     poll: Poll,
@@ -120,6 +121,7 @@ impl<'a, 'py> Run<'a, 'py> {
         for (token, fd) in watched.into_iter().flatten().enumerate() {
             poll.registry().register(&mut SourceFd(&fd.as_raw_fd()), Token(token), Interest::READABLE)?;
         }
+        let touch = Touch::of_former(host.touch_files_before()?);
         let mut run = Self {
             limits: host.limits()?,
             host,
@@ -128,8 +130,9 @@ impl<'a, 'py> Run<'a, 'py> {
             failure: None,
             signals,
             board,
+            undertaker: Undertaker::new(),
             pokes,
-            touch: Touch::default(),
+            touch,
             poll,
             events: Events::with_capacity(8),
             lifeline,
@@ -172,41 +175,6 @@ impl<'a, 'py> Run<'a, 'py> {
         self.plan.observe(|slot| board.snapshot(slot), now());
     }
 
-    fn take_signals(&mut self) {
-        let signals = self.signals.take().unwrap_or_default();
-        for signal in signals {
-            self.look();
-            let actions = self.plan.signal(signal, &self.limits, now());
-            self.perform_all(actions);
-            if signal == Signal::SIGCHLD {
-                self.collect_children();
-            }
-            self.take_orders();
-        }
-        self.take_orders();
-    }
-
-    fn take_orders(&mut self) {
-        match self.host.orders() {
-            Ok(orders) => {
-                for signal in orders {
-                    self.look();
-                    let actions = self.plan.order(signal, &self.limits, now());
-                    self.perform_all(actions);
-                }
-            }
-            Err(error) => self.fail(error),
-        }
-    }
-
-    fn collect_children(&mut self) {
-        while let Some((pid, exit, status)) = fork::reap() {
-            self.look();
-            let actions = self.plan.exited(pid, exit, status, false, &self.limits, now());
-            self.perform_all(actions);
-        }
-    }
-
     /// For the actions that follow from an event: none of them forks or halts.
     fn perform_all(&mut self, actions: Vec<Action>) {
         for action in actions {
@@ -229,6 +197,8 @@ impl<'a, 'py> Run<'a, 'py> {
             Action::Prove => return self.prove(py),
             Action::Renew => self.renew(),
             Action::Halt { status, reason } => {
+                // Nothing can be made of a failure any more.
+                let _ = self.host.log(&self.undertaker.line()).and(self.host.hand_over());
                 let reason = reason.map(str::to_owned).or(self.failure.take());
                 return Some(End::Halt { status, reason });
             }
@@ -262,11 +232,7 @@ impl<'a, 'py> Run<'a, 'py> {
                 logged.and(self.host.abort_worker(pid))
             }
             Action::Reaped { pid, slot, why, named } => {
-                let running = self.board.running(slot);
-                let lost = if named { Vec::new() } else { requests::lost(pid, &running, now()) };
-                let logged = self.log_all(lost).and(self.log_what_is_left(pid, slot, &running, why));
-                self.board.release(slot);
-                self.host.remove_worker(pid).and(logged)
+                self.undertaker.bury(&Deceased { pid, slot, why, named }, &self.board, &self.host, now())
             }
             Action::Log(line) => self.host.log(&line),
             Action::Handle(signal) => self.host.handle(signal),
@@ -278,7 +244,11 @@ impl<'a, 'py> Run<'a, 'py> {
                 }
                 Ok(())
             }
-            Action::Weigh(_) => Ok(()),
+            Action::Weigh(pids) => {
+                let heavy = memory::heavy(&pids, self.limits.memory.unwrap_or(u64::MAX));
+                let actions = self.plan.weighed(&heavy, &self.limits, now());
+                actions.into_iter().try_for_each(|action| self.act(action))
+            }
             Action::ProveReload => self.host.prove_reload(),
             Action::Promote => self.host.promote(),
             Action::ForgetSuccessor(pid) => {
@@ -295,18 +265,6 @@ impl<'a, 'py> Run<'a, 'py> {
             }
             Action::CloseListeners => self.host.close_listeners(),
         }
-    }
-
-    /// Writes the lines of the access log that a worker has not written: of requests that it has served, of responses
-    /// that it was sending, and of the requests that it was serving when it ended.
-    fn log_what_is_left(&self, pid: i32, slot: usize, running: &[Running], why: Reason) -> PyResult<()> {
-        for lines in self.board.unwritten(slot).iter().filter(|lines| !lines.is_empty()) {
-            self.host.write_access_lines(lines)?;
-        }
-        for cut in running.iter().filter(|request| !request.logged) {
-            self.host.log_cut_request(pid, &cut.request, requests::taken(cut, now()), why)?;
-        }
-        Ok(())
     }
 
     fn log_all(&self, lines: Vec<Line>) -> PyResult<()> {

@@ -32,6 +32,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(parse_command_line, module)?)?;
     module.add_function(wrap_pyfunction!(settings_markdown, module)?)?;
     module.add_function(wrap_pyfunction!(auto_workers, module)?)?;
+    module.add_function(wrap_pyfunction!(part_of_memory, module)?)?;
     module.add_function(wrap_pyfunction!(setting_meant, module)?)?;
     module.add_function(wrap_pyfunction!(is_pattern, module)?)?;
     module.add_function(wrap_pyfunction!(import_object, module)?)
@@ -257,6 +258,14 @@ fn auto_workers(root: PathBuf, processors: usize, several: bool) -> (usize, Stri
     let machine = Machine::read(&root, processors);
     let pace = if several { Pace::Several } else { Pace::One };
     (machine.workers(pace), machine.sum(pace))
+}
+
+/// How many bytes a part of the memory there is are (`20%`), and how many there are: the machine's, or what a control group
+/// leaves. `root` is where the system's files are looked for. None if they do not tell.
+#[pyfunction]
+fn part_of_memory(root: PathBuf, part: &str) -> Option<(u64, u64)> {
+    let total = Machine::read(&root, 1).memory?;
+    Some((settings::part_of(part, total)?, total))
 }
 
 /// The setting that a name nearly is, if it is one by mistake.

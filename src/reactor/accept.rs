@@ -19,9 +19,6 @@ use crate::sys::epoll;
 /// How long accepting rests when descriptors have run out, in nanoseconds.
 const EXHAUSTED_PAUSE: u64 = 100_000_000;
 
-/// Connections that wait to be accepted at most: no kernel is told to keep more by default.
-const BACKLOG: usize = 4096;
-
 /// Whether new connections are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Accepting {
@@ -198,56 +195,5 @@ impl Reactor {
     /// Whether the worker is leaving.
     pub(super) fn is_draining(&self) -> bool {
         self.accepting == Accepting::Stopped
-    }
-
-    /// Takes no new connections from now on. The kept ones go to other workers, or else end: those that were quiet for a
-    /// while at once, the others when they have had the time for one more request.
-    pub fn drain(&mut self) {
-        if self.is_draining() {
-            return;
-        }
-        self.pause(Accepting::Stopped);
-        self.accept_the_last();
-        self.listeners.clear();
-        self.pass_on();
-    }
-
-    /// What has connected and nobody else would accept.
-    fn accept_the_last(&mut self) {
-        let listeners = std::mem::take(&mut self.listeners);
-        for (index, listener) in listeners.iter().enumerate() {
-            if self.common.has_takers() && !listener.is_own() {
-                continue;
-            }
-            for _ in 0..BACKLOG {
-                match listener.accept() {
-                    Ok((stream, peer)) => {
-                        let connection = Box::new(Connection::new(stream, peer, index));
-                        let key = self.slots.insert(Slot::Here(connection));
-                        self.queue(key);
-                    }
-                    Err(error) if matches!(error.raw_os_error(), Some(libc::ECONNABORTED | libc::EPROTO)) => {
-                    }
-                    Err(_) => break,
-                }
-            }
-            if listener.is_own() {
-                listener.stop();
-            }
-        }
-        self.listeners = listeners;
-    }
-
-    pub(super) fn bid_farewell(&mut self) {
-        while let Some(key) = self.deadlines.oldest(Wait::Idle) {
-            let since = self.deadlines.since(key).unwrap_or_default();
-            self.deadlines.set(key, Wait::Farewell, since);
-        }
-        let silent = |slot: &Slot| matches!(slot, Slot::Here(connection) if connection.is_idle());
-        let silent: Vec<usize> =
-            self.slots.iter().filter(|(_, slot)| silent(slot)).map(|(key, _)| key).collect();
-        for key in silent {
-            self.deadlines.start(key, Wait::Farewell, self.now);
-        }
     }
 }

@@ -85,6 +85,7 @@ impl Reactor {
     /// The worker has left: what is still open is closed.
     pub fn shut(&mut self) {
         self.drain();
+        self.stop_leaving();
         let here = |slot: &Slot| matches!(slot, Slot::Here(_));
         let open: Vec<_> = self.slots.iter().filter(|(_, slot)| here(slot)).map(|(key, _)| key).collect();
         open.into_iter().for_each(|key| self.remove(key));

@@ -34,11 +34,9 @@ pub(super) struct Offers {
     pub waiting: bool,
     /// How many may still be taken in this turn.
     pub budget: usize,
-    /// When there may be room for more of ours, in nanoseconds.
+    /// When those that a leaving worker could not pass on are offered again, in nanoseconds.
     pub again: Option<u64>,
     pause: u64,
-    /// Nobody takes ours: they have been given the time for one more request.
-    farewell: bool,
 }
 
 impl Offers {
@@ -46,15 +44,21 @@ impl Offers {
         self.budget = TAKEN_AT_ONCE;
     }
 
-    fn postpone(&mut self, now: u64) {
+    /// There is no room: ours are offered again after a while.
+    pub fn postpone(&mut self, now: u64) {
         self.pause = (self.pause * 2).clamp(SHORT_PAUSE, LONG_PAUSE);
         self.again = Some(now + self.pause);
+    }
+
+    /// There is room.
+    pub fn flow(&mut self) {
+        self.pause = 0;
     }
 }
 
 impl Connection {
     /// Whether another worker could go on with it: it waits for a request.
-    fn is_portable(&self) -> bool {
+    pub(super) fn is_portable(&self) -> bool {
         matches!(self.phase, Phase::Head(_))
             && self.outbound.is_empty()
             && !self.stays
@@ -112,7 +116,7 @@ impl Reactor {
 
     /// Takes one connection: its key, and when its request had come, if that is known. `None`: it has ended, or nobody
     /// can tell what it is.
-    fn receive_offer(&mut self) -> io::Result<Option<(usize, u64)>> {
+    pub(super) fn receive_offer(&mut self) -> io::Result<Option<(usize, u64)>> {
         let common = self.common.clone();
         let Some(handoff) = common.slot.handoff() else { return Err(io::ErrorKind::WouldBlock.into()) };
         let Some(Moved { stream, past, inbound }) = handoff.take()? else { return Ok(None) };
@@ -133,70 +137,8 @@ impl Reactor {
         Ok(Some((key, past.came_at.min(self.now))))
     }
 
-    /// The worker leaves: passes on what waits for a request, as far as there is room. If nobody takes any more, what is
-    /// here has the time for one more request, and so has what others have passed on and nobody would take.
-    pub(super) fn pass_on(&mut self) {
-        self.offers.again = None;
-        if !self.is_draining() && !self.common.is_leaving() {
-            return;
-        }
-        self.common.slot.takes_no_more();
-        if self.common.has_takers() {
-            if std::mem::take(&mut self.offers.farewell) {
-                self.forget_offers();
-            }
-            self.pass_all();
-        } else if self.is_draining() {
-            if !std::mem::replace(&mut self.offers.farewell, true) {
-                self.bid_farewell();
-                // Without it what waits is seen in the next turn.
-                let _ = self.watch_offers();
-            }
-            self.take_the_rest();
-        }
-    }
-
-    fn pass_all(&mut self) {
-        let portable = |slot: &Slot| matches!(slot, Slot::Here(connection) if connection.is_portable());
-        let waiting: Vec<usize> =
-            self.slots.iter().filter(|(_, slot)| portable(slot)).map(|(key, _)| key).collect();
-        for key in waiting {
-            if self.offer(key) == Passed::Full {
-                return self.offers.postpone(self.now);
-            }
-            self.offers.pause = 0;
-        }
-    }
-
-    /// Takes what others have passed on to workers that are leaving too.
-    fn take_the_rest(&mut self) {
-        if self.common.slot.handoff().is_none() {
-            return;
-        }
-        loop {
-            match self.receive_offer() {
-                Ok(Some((key, _))) => self.queue(key),
-                Ok(None) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(_) => {
-                    // No descriptors: it would be told of all the time.
-                    self.forget_offers();
-                    self.offers.farewell = false;
-                    return self.offers.postpone(self.now);
-                }
-            }
-        }
-    }
-
-    /// The connection waits for a request: if the worker leaves, somebody else may have it.
-    pub(super) fn offer_if_leaving(&mut self, key: usize) {
-        if self.is_draining() && self.common.has_takers() && self.offer(key) == Passed::Full {
-            self.offers.postpone(self.now);
-        }
-    }
-
     /// Passes a connection on, if that is possible.
-    fn offer(&mut self, key: usize) -> Passed {
+    pub(super) fn offer(&mut self, key: usize) -> Passed {
         let common = self.common.clone();
         let (Some(handoff), Some(Slot::Here(connection))) = (common.slot.handoff(), self.slots.get_mut(key))
         else {

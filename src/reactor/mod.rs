@@ -12,6 +12,7 @@ mod deadlines;
 mod exchange;
 mod finish;
 mod handoff;
+mod leaving;
 mod loan;
 mod notice;
 mod outbound;

@@ -19,6 +19,7 @@ use crate::reactor::date::DateCache;
 use crate::reactor::deadlines::{Deadlines, Wait};
 use crate::reactor::exchange::{Common, Exchange};
 use crate::reactor::handoff::Offers;
+use crate::reactor::leaving::Leaving;
 use crate::reactor::notice::{Closed, Notice};
 use crate::reactor::outbound::Payload;
 use crate::reactor::request::{Pool, Request};
@@ -83,6 +84,7 @@ pub struct Reactor {
     pub(super) burst: usize,
     pub(super) accepting: Accepting,
     pub(super) offers: Offers,
+    pub(super) leaving: Leaving,
     /// The caller's descriptors that became readable, as bits.
     pub(super) woken: u64,
     pub(super) watch: Watch,
@@ -138,6 +140,7 @@ impl Reactor {
             burst: 0,
             accepting: Accepting::Stopped,
             offers: Offers::default(),
+            leaving: Leaving::default(),
             woken: 0,
             watch: Watch::default(),
             notices: Vec::new(),

@@ -218,8 +218,7 @@ impl SharedReactor {
     /// keep. Passes on what can be.
     pub fn is_deserted(&self) -> bool {
         let mut state = self.lock();
-        state.pass_on();
-        let deserted = state.open_connections() == 0;
+        let deserted = state.is_deserted();
         self.settle(state);
         deserted
     }

@@ -1,5 +1,6 @@
 //! The limits that control groups put on this process, read below a root directory: CPU quota and memory, in versions
-//! 1 and 2. A group is limited by every group around it too. What cannot be read limits nothing.
+//! 1 and 2. A group is limited by every group around it too. What cannot be read limits nothing. Also the files that count
+//! processes of the group which were ended for want of memory.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -37,6 +38,24 @@ pub(super) fn limits(root: &Path) -> Limits {
         }
     }
     limits
+}
+
+/// The files with a line `oom_kill NUMBER` for the calling process's own group: how many of its processes the kernel has
+/// ended for want of memory, its own or the machine's. None where there are no such groups.
+pub fn oom_counters(root: &Path) -> Vec<PathBuf> {
+    let read = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default();
+    let (groups, mounts) = (read("proc/self/cgroup"), read("proc/self/mountinfo"));
+    let mut files = Vec::new();
+    for mount in mounts.lines().filter_map(mount) {
+        let Some(group) = groups.lines().find_map(|line| group(line, &mount)) else { continue };
+        let name = match mount.controllers {
+            None => "memory.events",
+            Some(_) => "memory.oom_control",
+        };
+        files.extend(levels(root, &mount, group).first().map(|own| own.join(name)));
+    }
+    files.retain(|file| file.exists());
+    files
 }
 
 fn least<T: PartialOrd>(one: Option<T>, other: Option<T>) -> Option<T> {

@@ -6,7 +6,7 @@
 
 use super::setting::{Account, Surroundings};
 use super::value::{Raw, Value};
-use super::{check, place};
+use super::{check, memory, place};
 
 /// What a setting takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub enum Kind {
     },
     /// As `Count`, or the word `auto`: as many as the machine is good for.
     Workers,
+    /// An amount of memory: bytes, with or without a suffix, or a part of what there is, or nothing.
+    Memory,
     /// Any number of texts; one text is a list of one, nothing an empty list.
     List,
     /// One text of parts separated by commas.
@@ -119,6 +121,7 @@ impl Kind {
             Kind::Count => check::count(raw).map(Value::Int),
             Kind::Bounded { least, most, refusal } => check::bounded(raw, least..=most, refusal),
             Kind::Workers => check::workers(raw),
+            Kind::Memory => memory::amount(raw),
             Kind::List => check::list(raw).map(Value::List),
             Kind::Csv => check::csv(raw).map(Value::List),
             Kind::Networks => place::networks(raw),
@@ -144,6 +147,10 @@ impl Kind {
             Kind::Count => "a whole number, 0 or more".into(),
             Kind::Bounded { least, most, .. } => bounds(least, most),
             Kind::Workers => "a whole number, 0 or more, or 'auto'".into(),
+            Kind::Memory => {
+                "bytes, such as 300000000, '300M' or '1.5G', or a part of the memory there is, such as '20%'"
+                    .into()
+            }
             Kind::List => "a text or a list of texts".into(),
             Kind::Csv => "one text, its parts separated by commas".into(),
             Kind::Networks => {

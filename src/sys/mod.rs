@@ -8,6 +8,7 @@ pub mod epoll;
 pub mod exec;
 pub mod file;
 pub mod fork;
+pub mod memory;
 pub mod mmap;
 pub mod pipe;
 pub mod random;

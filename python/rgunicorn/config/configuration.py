@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 from rgunicorn import util
-from rgunicorn._native import auto_workers
+from rgunicorn._native import auto_workers, part_of_memory
 from rgunicorn.config.command_line import CommandLineParser
 from rgunicorn.config.setting import Setting, make_settings
 from rgunicorn.errors import ConfigError
@@ -39,6 +39,10 @@ class Config:
         self.env_orig = os.environ.copy()
         #: How the number of workers was found, if that was left to the server.
         self.workers_sum: str | None = None
+        #: Bytes that a worker may have, 0 for any number.
+        self.worker_memory = 0
+        #: How they were found, if that was left to the server.
+        self.worker_memory_sum: str | None = None
         self._networks: dict[str, list[_Network]] = {}
 
     def __getattr__(self, name: str) -> Any:
@@ -79,6 +83,7 @@ class Config:
                 missing = f"{part} is not part of this version of rgunicorn"
                 raise ConfigError(f"{missing} ({setting.name} from {setting.source})")
         self._count_workers()
+        self._measure_memory()
 
     def _count_workers(self) -> None:
         workers = self.settings["workers"]
@@ -86,6 +91,20 @@ class Config:
             several = not self._is_one_at_a_time(self._worker_uri)
             workers.value, calculation = auto_workers("/", _processors(), several)
             self.workers_sum = f"workers: auto = {calculation}"
+
+    def _measure_memory(self) -> None:
+        setting = self.settings["max_worker_memory"]
+        self.worker_memory, self.worker_memory_sum = 0, None
+        if not isinstance(setting.value, str):
+            self.worker_memory = setting.value or 0
+            return
+        found = part_of_memory("/", setting.value)
+        if found is None:
+            unknown = f"max_worker_memory = {setting.value} (from {setting.source})"
+            raise ConfigError(f"{unknown}: this system does not tell how much memory there is")
+        self.worker_memory = found[0]
+        part, whole = (f"{size / 2**20:.1f} MiB" for size in found)
+        self.worker_memory_sum = f"max_worker_memory: {setting.value} = {part} of {whole}"
 
     def parser(self) -> CommandLineParser:
         """What reads command lines for these settings."""

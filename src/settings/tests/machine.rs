@@ -148,3 +148,22 @@ fn one_request_at_a_time_wants_two_workers_for_each_cpu_and_one_more() {
         assert!(several.starts_with(&format!("{} ", machine.workers(Pace::Several))));
     }
 }
+
+#[test]
+fn the_counters_of_the_own_group_are_found() {
+    let counters = |files: &[(&str, &str)]| {
+        let root = root(files);
+        let found = oom_counters(root.path());
+        let below = |path: &std::path::PathBuf| path.strip_prefix(root.path()).unwrap().display().to_string();
+        found.iter().map(below).collect::<Vec<_>>()
+    };
+    let events = ("sys/fs/cgroup/a/b/memory.events", "oom 0\noom_kill 0\n");
+    let outer = ("sys/fs/cgroup/a/memory.events", "oom_kill 1\n");
+    assert_eq!(counters(&[V2, ("proc/self/cgroup", "0::/a/b\n"), events, outer]), [events.0]);
+    let control = ("sys/fs/cgroup/memory/x/memory.oom_control", "oom_kill_disable 0\noom_kill 0\n");
+    let groups = ("proc/self/cgroup", "4:cpu,cpuacct:/x\n5:memory:/docker/1f/x\n");
+    assert_eq!(counters(&[V1, groups, control]), [control.0]);
+    // The group at the top of everything counts nothing.
+    assert_eq!(counters(&[V2, ("proc/self/cgroup", "0::/\n")]), [] as [&str; 0]);
+    assert_eq!(counters(&[]), [] as [&str; 0]);
+}

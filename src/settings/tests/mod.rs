@@ -8,6 +8,7 @@ use super::cli::{self, CommandLine, End};
 use super::*;
 
 mod machine;
+mod memory;
 mod near;
 
 fn nothing(_: &str) -> Option<String> {
