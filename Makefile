@@ -14,6 +14,7 @@ PYTHONS ?= 3.10 3.11 3.12 3.13
 BUILD_FLAGS ?= --release
 PYTEST_FLAGS ?=
 BENCH_FLAGS ?=
+RELIABILITY_FLAGS ?=
 
 # pyo3 must find the interpreter of the virtual environment, whatever is active.
 export PYO3_PYTHON := $(abspath $(BIN)/python)
@@ -24,13 +25,15 @@ endif
 RUST_SOURCES := $(shell find src -name '*.rs') Cargo.toml Cargo.lock
 PYTHON_SOURCES := $(wildcard python tests examples benches)
 
-.PHONY: help serve build test test-rust test-python test-pythons check lint bench wheel wheel-test fuzz docs clean
+.PHONY: help serve build test test-rust test-python test-pythons soak check lint bench compare-reliability wheel wheel-test fuzz docs clean
 
 help:
 	@echo 'make serve   build, and serve examples/flask_app on http://127.0.0.1:$(PORT) with 4 workers'
 	@echo 'make test    all tests, Rust and Python'
 	@echo 'make check   what CI runs: formatting, lints, types, generated files, then all tests'
+	@echo 'make soak    reloads, upgrades and crashes under load, many times; takes an hour'
 	@echo 'make bench   rgunicorn beside other servers'
+	@echo 'make compare-reliability   requests lost by rgunicorn, Gunicorn and Granian'
 	@echo 'make wheel   a wheel and an sdist in dist/'
 	@echo 'make wheel-test     both of them installed, and tried, in clean virtual environments'
 	@echo 'make test-pythons   the Python tests on each of CPython $(PYTHONS) that this machine has'
@@ -84,6 +87,23 @@ wheel: $(VENV)/.installed
 # Not part of `make check`: it compiles twice with optimizations.
 wheel-test: wheel
 	tests/smoke.sh $(BIN)/python dist/*.whl dist/*.tar.gz
+
+# Every tests/test_loss*.py as often as that, and longer storms of signals. SOAK_FLAGS: -k, -x ...
+SOAK_ROUNDS ?= 20
+SOAK_FLAGS ?=
+STORM_SECONDS ?= 120
+
+soak: build
+	LOSS_ROUNDS=$(SOAK_ROUNDS) STORM_SECONDS=$(STORM_SECONDS) LOSS_REPORT=$(abspath $(VENV))/soak.jsonl \
+		$(BIN)/pytest --numprocesses $(JOBS) --dist=load -rP $(SOAK_FLAGS) tests/test_loss_*.py
+
+# Less than ten minutes; nothing else may run meanwhile.
+compare-reliability: build benches/.venv/bin/granian
+	PYTHONPATH=benches:tests $(BIN)/python -m reliability $(RELIABILITY_FLAGS)
+
+benches/.venv/bin/granian:
+	test -x benches/.venv/bin/python || $(PYTHON3) -m venv benches/.venv
+	benches/.venv/bin/python -m pip install --quiet --disable-pip-version-check granian
 
 fuzz:
 	@cargo +nightly fuzz --version >/dev/null 2>&1 || \

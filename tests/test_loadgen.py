@@ -15,7 +15,10 @@ from pathlib import Path
 import pytest
 
 from support.loadgen.answer import Malformed, Reader
-from support.loadgen.ledger import quantile
+from support.loadgen.clients import Client
+from support.loadgen.errand import STYLES
+from support.loadgen.ledger import Ledger, quantile
+from support.loadgen.link import Loop
 from support.processes import wait_for
 from support.traffic import Lane, Outcome, Traffic
 from support.wire import Address
@@ -228,6 +231,28 @@ def test_a_close_that_costs_no_request_is_no_failure() -> None:
     assert found.failures == []
     assert len(found.closed_idle) == 5
     assert found.summary["announced"] == 0
+
+
+def test_a_close_that_nobody_has_looked_at_is_seen_before_the_next_request() -> None:
+    loop, ledger = Loop(), Ledger()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = Client(loop, ledger, STYLES["kept"], listener.getsockname(), time.monotonic(), 3600.0, 5.0)
+        # It begins to connect, and sends once it has.
+        loop.turn()
+        loop.turn()
+        server, _ = listener.accept()
+        with server:
+            number = re.match(rb"GET /echo/(\d+) ", server.recv(4096))
+            assert number
+            server.sendall(answer(number[1] + b"\n"))
+            wait_for(lambda: loop.turn(0.1) or client.answers == 1, "the response")
+        loop.clock.at(0.0, client._begin)
+        loop.clock.strike()
+        listener.accept()[0].close()
+        client.close()
+    assert ledger.failures == []
+    assert [kind for _, kind, _ in ledger.closed_idle] == ["closed"]
+    assert ledger.connections == 2
 
 
 def test_an_announced_close_is_no_failure() -> None:

@@ -13,8 +13,8 @@ import pytest
 from support import processes
 from support.processes import wait_for
 from support.server import Server
+from support.steady import ACTIVATE, ROUNDS, Steady, booted, service, source
 from support.steady import DRIVERS as FLAGS
-from support.steady import ROUNDS, Steady, booted, service, source
 from support.traffic import MIX
 
 pytestmark = [
@@ -23,14 +23,6 @@ pytestmark = [
 ]
 
 DRIVERS = pytest.mark.parametrize("driver", ["sync", "gthread"])
-
-#: Becomes the command, with the descriptor of the first argument as the one that systemd would pass.
-ACTIVATE = """
-import os, sys
-os.dup2(int(sys.argv[1]), 3)
-os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"}
-os.execv(sys.argv[2], sys.argv[2:])
-"""
 
 
 def upgrade(steady: Steady, number: signal.Signals, pidfile: Path) -> None:
@@ -43,7 +35,7 @@ def upgrade(steady: Steady, number: signal.Signals, pidfile: Path) -> None:
     os.kill(old, number)
     wait_for(lambda: not processes.alive(old), "the end of the first arbiter")
     wait_for(lambda: not next_pidfile.exists(), "the promotion of the second")
-    assert int(pidfile.read_text()) == new
+    assert pidfile.read_text() == f"{new}\n"
     steady.arbiter = new
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,8 +14,10 @@ from rgunicorn import _native
 from rgunicorn.workers import _readiness
 from support.classes import CLASSES, Kind
 from support.command import Project
-from support.server import COMMAND
+from support.processes import wait_for
+from support.server import COMMAND, Server
 from support.wire import Response
+from test_upgrade import close, end, upgrade
 
 pytestmark = pytest.mark.ours("Gunicorn has no such setting")
 
@@ -74,42 +78,70 @@ def assert_ready(response: Response, body: str = "ready\n") -> None:
     assert response.header("Content-Length") == "6"
 
 
+def assert_turns_down(server: Server, target: str, served: str) -> None:
+    """Told to end, the service still serves, and says at `target` that it should not be asked to."""
+    server.kill(signal.SIGTERM)
+    wait_for(lambda: server.get("/ready").status == 503, "a 503")
+    response = server.get("/ready")
+    assert (response.status, response.reason, response.text) == (503, "Service Unavailable", "ending\n")
+    assert response.header("Cache-Control") == "no-store"
+    assert server.get(target).text == served
+    # Once more: the delay is over.
+    server.stop()
+
+
 @pytest.mark.parametrize("worker", CLASSES)
-def test_each_worker_class_answers(serve: Serve, worker: str) -> None:
+def test_each_worker_class_is_ready_until_the_service_ends(serve: Serve, worker: str) -> None:
     kind = Kind(COMMAND, worker)
     if kind.missing:
         pytest.skip(kind.missing)
-    flags = ["--ready-path", "/ready", "-w", "2"]
+    flags = ["--ready-path", "/ready", "--shutdown-delay", "60", "-w", "2"]
     server = kind.serve(serve, "views:app", *flags)
     assert_ready(server.get("/ready"))
     assert_ready(server.get("/ready?from=balancer"))
     assert_ready(server.get("/ready", method="HEAD"), body="")
     assert_ready(server.get("/ready", method="OPTIONS"))
     assert server.get("/hello").text == "hello\n"
+    assert_turns_down(server, "/hello", "hello\n")
 
 
 def test_a_worker_class_of_others_has_it(serve: Serve) -> None:
-    flags = ["-k", "app.Mine", "--ready-path", "/ready"]
+    flags = ["-k", "app.Mine", "--ready-path", "/ready", "--shutdown-delay", "60"]
     server = serve("app:app", *flags, source=THIRD)
     assert_ready(server.get("/ready"))
-    assert server.get("/").text == "application"
+    assert_turns_down(server, "/", "application")
 
 
 @pytest.mark.parametrize("app", ["app", "contained"])
 def test_tornados_own_applications_have_it(serve: Serve, app: str) -> None:
-    flags = ["-k", "tornado", "--ready-path", "/ready"]
+    flags = ["-k", "tornado", "--ready-path", "/ready", "--shutdown-delay", "60"]
     server = serve(f"app:{app}", *flags, source=TORNADO)
     assert_ready(server.get("/ready"))
     assert_ready(server.get("/ready", method="HEAD"), body="")
     assert server.get("/ready/x").text == "application"
+    assert_turns_down(server, "/", "application")
 
 
 def test_asgi_applications_have_it(serve: Serve) -> None:
     worker = "uvicorn_worker.UvicornWorker"
-    server = serve("app:app", "-k", worker, "--ready-path", "/ready", source=FASTAPI)
+    flags = ["--ready-path", "/ready", "--shutdown-delay", "60"]
+    server = serve("app:app", "-k", worker, *flags, source=FASTAPI)
     assert_ready(server.get("/ready"))
     assert_ready(server.get("/ready", method="HEAD"), body="")
-    assert server.get("/other").text == '"application"'
+    assert_turns_down(server, "/other", '"application"')
+
+
+def test_a_service_that_another_program_goes_on_with_is_ready(serve: Serve) -> None:
+    server = serve("views:app", "-w", "2", "--ready-path", "/ready", "--shutdown-delay", "60")
+    successor = upgrade(server)
+    server.kill(signal.SIGTERM)
+    server.wait_for_log("It goes on accepting for 60 seconds")
+    assert {server.get("/ready").status for _ in range(12)} == {200}
+    end(server.pid)
+    assert server.get("/ready").status == 200
+    os.kill(successor, signal.SIGTERM)
+    wait_for(lambda: server.get("/ready").status == 503, "a 503")
+    close(server, successor)
 
 
 def test_only_the_exact_path_is_answered(serve: Serve) -> None:

@@ -73,7 +73,9 @@ class Arbiter(Orders, Reports, Program):
         self.systemd = False
         self.pidfile: pidfile.Pidfile | None = None
         self.setup(app)
-        self._manager = Manager(self.log, is_second=bool(self.master_pid))
+        self._manager = Manager(
+            self.log, follows=bool(self.master_pid), renewed=_start.role() == _start.RENEWAL
+        )
         #: How the program was started.
         self.START_CTX: dict[str | int, Any] = {
             "args": _start.command(),
@@ -244,11 +246,7 @@ class Arbiter(Orders, Reports, Program):
 
     def announce_end(self) -> None:
         """The service was told to end, now or after `shutdown_delay`."""
-        self._manager.stops(self.reexec_pid)
-
-    def hand_over(self) -> None:
-        """All workers are gone, and a successor has not noticed yet that it is alone."""
-        self._manager.ends()
+        self._manager.stops(successor=self.reexec_pid)
 
     def close_listeners(self) -> None:
         """Stops listening; the files of Unix sockets go too."""
@@ -383,6 +381,7 @@ class Arbiter(Orders, Reports, Program):
         # A process that a hook has forked comes here too.
         if os.getpid() == self.pid:
             self.close_listeners()
+            self._manager.ends()
             if self.pidfile is not None:
                 self.pidfile.unlink()
 

@@ -8,7 +8,6 @@ use pyo3::prelude::*;
 
 use super::children::Time;
 use super::host::Host;
-use super::line::Line;
 use super::oom::Casualties;
 use super::requests;
 use super::tally::Tally;
@@ -60,8 +59,13 @@ impl Undertaker {
     }
 
     /// What all of them have done.
-    pub fn line(&self) -> Line {
-        self.tally.line()
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// What others have done, who ended before the program was executed anew.
+    pub fn adopt(&mut self, tally: Tally) {
+        self.tally = tally;
     }
 }
 

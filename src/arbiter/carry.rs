@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use super::children::{Child, Time};
 use super::plan::Roll;
+use super::tally::Tally;
 use crate::scoreboard::Board;
 
 #[cfg(test)]
@@ -46,12 +47,14 @@ pub struct Estate {
     pub handoff: Vec<i32>,
     /// Ends when the arbiter does that has started this one.
     pub predecessor: Option<i32>,
+    /// What workers have done that have ended.
+    pub tally: Tally,
     /// What the plan knows.
     pub plan: Carried,
 }
 
-/// What a plan knows of its children.
-#[derive(Clone, Debug, Default)]
+/// What a plan knows of its children. What they do is on the scoreboard.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Carried {
     /// Which generation of workers is current.
     pub roll: Roll,
@@ -60,16 +63,6 @@ pub struct Carried {
     /// The workers, oldest first.
     pub workers: Vec<Child>,
 }
-
-impl PartialEq for Carried {
-    /// By what is carried: what a worker does is on the scoreboard.
-    fn eq(&self, other: &Self) -> bool {
-        let known = |plan: &Self| (plan.roll, plan.successor);
-        known(self) == known(other) && self.workers.iter().map(row).eq(other.workers.iter().map(row))
-    }
-}
-
-impl Eq for Carried {}
 
 /// The text is not what an arbiter of this version writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,6 +107,8 @@ impl Estate {
         put(&mut text, "memory", numbers(&[self.memory]));
         put(&mut text, "handoff", numbers(&self.handoff));
         put(&mut text, "predecessor", self.predecessor.map(i64::from));
+        let Tally { served, handed, cut } = self.tally;
+        put(&mut text, "tally", [served, handed, cut].map(|number| i64::try_from(number).ok()));
         let plan = &self.plan;
         put(&mut text, "roll", generations(plan.roll));
         put(&mut text, "successor", plan.successor.map(i64::from));
@@ -139,6 +134,7 @@ impl Estate {
                 "roll" => {
                     estate.plan.roll = roll(&values).ok_or_else(|| Malformed(key.to_owned()))?;
                 }
+                "tally" => estate.tally = tally(&values).ok_or_else(|| Malformed(key.to_owned()))?,
                 "successor" => estate.plan.successor = descriptor(0),
                 "worker" => {
                     let worker = worker(&values).ok_or_else(|| Malformed(key.to_owned()))?;
@@ -152,6 +148,12 @@ impl Estate {
             _ => Ok(estate),
         }
     }
+}
+
+fn tally(values: &[Option<i64>]) -> Option<Tally> {
+    let &[served, handed, cut] = values.first_chunk::<3>()?;
+    let [served, handed, cut] = [served?, handed?, cut?].map(i64::unsigned_abs);
+    Some(Tally { served, handed, cut })
 }
 
 fn generations(roll: Roll) -> [Option<i64>; 4] {

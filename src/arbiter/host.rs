@@ -263,11 +263,6 @@ impl<'a, 'py> Host<'a, 'py> {
         self.tell("announce_end", ())
     }
 
-    /// The arbiter ends, and its successor, if it has one, is not alone with the service yet.
-    pub fn hand_over(&self) -> PyResult<()> {
-        self.tell("hand_over", ())
-    }
-
     /// Stops listening.
     pub fn close_listeners(&self) -> PyResult<()> {
         self.tell("close_listeners", ())

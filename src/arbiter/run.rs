@@ -23,10 +23,11 @@ use crate::sys::fork::{self, Side};
 use crate::sys::signals::{self, SignalPipe};
 use crate::sys::{clock, pipe, random};
 
-use anew::Equipment;
+use anew::{Equipment, Lifeline};
 
 mod anew;
 mod events;
+mod touched;
 
 /// The signals that the arbiter acts on.
 const SIGNALS: [Signal; 10] = [
@@ -103,11 +104,6 @@ struct Run<'a, 'py> {
     lifeline: Lifeline,
     /// Ends when the arbiter does that has started this one.
     predecessor: Option<OwnedFd>,
-}
-
-struct Lifeline {
-    reader: Option<OwnedFd>,
-    writer: OwnedFd,
 }
 
 impl<'a, 'py> Run<'a, 'py> {
@@ -198,7 +194,8 @@ impl<'a, 'py> Run<'a, 'py> {
             Action::Renew => self.renew(),
             Action::Halt { status, reason } => {
                 // Nothing can be made of a failure any more.
-                let _ = self.host.log(&self.undertaker.line()).and(self.host.hand_over());
+                let _ = self.host.log(&self.undertaker.tally().line());
+                self.lifeline.leave_open();
                 let reason = reason.map(str::to_owned).or(self.failure.take());
                 return Some(End::Halt { status, reason });
             }

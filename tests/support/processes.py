@@ -108,6 +108,13 @@ def polled(pid: int) -> set[int]:
     return found
 
 
+def age(pid: int) -> float:
+    """Seconds since a process was made; none if it is gone."""
+    fields = stat(pid)
+    up = float((PROC / "uptime").read_text().split()[0])
+    return up - int(fields[19]) / os.sysconf("SC_CLK_TCK") if fields else 0.0
+
+
 def processor_time(pid: int) -> float:
     """Seconds of user and system time that a process has used."""
     fields = stat(pid)

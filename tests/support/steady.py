@@ -44,6 +44,15 @@ raise RuntimeError("broken on purpose")
 """
 
 
+#: Becomes the command, with the descriptor of the first argument as the one that systemd would pass.
+ACTIVATE = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"}
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
 def source(version: str, seconds: float = IMPORT) -> str:
     """An application of that version, which takes so long to import."""
     return SOURCE.format(version=version, seconds=seconds)
@@ -133,11 +142,16 @@ class Steady:
 
     def _warm(self) -> None:
         """What a first request makes must be there when the descriptors are counted."""
+        own = [len(processes.sockets(pid)) for pid in self.workers()]
         seen: set[int] = set()
         while len(seen) < 2:
             with Traffic(self.server.addresses, [Lane("kept", 8, 80), Lane("posting", 4, 40)]) as traffic:
                 pass
             seen |= traffic.outcome.workers()
+        wait_for(
+            lambda: [len(processes.sockets(pid)) for pid in self.workers()] == own,
+            "the end of its connections",
+        )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -209,8 +223,8 @@ def booted(arbiter: int) -> list[int]:
 
 
 def kinds(pid: int) -> Counter[str]:
-    """The open descriptors of a process by kind: `socket`, `pipe`, or what they point to."""
-    return Counter(name.partition(":[")[0] for name in processes.descriptors(pid))
+    """The open descriptors of a process by kind: `socket`, `pipe`, or the name of a file."""
+    return Counter(Path(name.partition(":[")[0]).name for name in processes.descriptors(pid))
 
 
 def proportional_memory(pid: int) -> int:

@@ -146,6 +146,7 @@ class Traffic:
     def end(self) -> Outcome:
         """Asks nothing more, waits for what is out, and tells what has happened."""
         text, _ = self.process.communicate(timeout=self.patience + PATIENCE)
+        assert self.process.returncode == 0, "the load generator has failed: see standard error"
         self.found = Outcome.parse(text.removeprefix("steady\n"))
         return self.found
 

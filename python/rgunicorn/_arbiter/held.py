@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 from rgunicorn import _start
 
@@ -103,10 +103,11 @@ def _look_after() -> None:
             _start.execute(command[0], command, _start.DIRECTORY, _start.ENVIRONMENT, again)
         except OSError as error:
             _say(f"it cannot be started: {error}")
-    _end(left)
+            _end(left, 1)
+    _end(left, 0)
 
 
-def _end(left: dict[str, Any]) -> None:
+def _end(left: dict[str, Any], status: int) -> NoReturn:
     """Ends the service without an arbiter."""
     workers = {int(pid) for pid in left["workers"]}
     for pid in workers:
@@ -123,7 +124,7 @@ def _end(left: dict[str, Any]) -> None:
     for path in left["files"]:
         with contextlib.suppress(OSError):
             os.unlink(path)
-    os._exit(1)
+    os._exit(status)
 
 
 def _say(text: str) -> None:

@@ -33,12 +33,12 @@ class Phase(enum.Enum):
 class Manager:
     """The service manager of an arbiter. Without NOTIFY_SOCKET there is none, and nothing is sent.
 
-    Nor does an arbiter beside the main process of the service send anything: only that one is listened to.
+    Nor does an arbiter that follows another send anything: a service has one main process, and only that is
+    listened to.
     """
 
-    def __init__(self, log: Logger, is_second: bool = False) -> None:
+    def __init__(self, log: Logger, follows: bool = False, renewed: bool = False) -> None:
         self._log = log
-        self._is_second = is_second
         self._is_there = bool(os.environ.get("NOTIFY_SOCKET"))
         self._successor = 0
         self._phase = Phase.STARTING
@@ -57,24 +57,19 @@ class Manager:
         """The reload is over, whatever came of it: as soon as a worker serves, systemd is told so."""
         self._phase = Phase.STARTING
 
-    def goes_on_reloading(self) -> None:
-        """The program was executed anew in a reload, which goes on."""
-        self._phase = Phase.RELOADING
-        self._waits = True
-
     def loads(self) -> None:
-        """The program is about to be executed anew and to load the application: until then it is silent."""
+        """The program is about to be executed anew, and loads the application: until then it is silent."""
         if self._interval is not None:
             self._waits = True
             self._tell(f"WATCHDOG=1\nWATCHDOG_USEC={_LOADING * 1_000_000}")
 
-    def takes_over(self, pid: int) -> None:
-        """The arbiter before this one is gone: this process is the main one."""
-        self._is_second = False
-        self._tell(f"MAINPID={pid}")
+    def promoted(self) -> None:
+        """The arbiter that this one followed is gone."""
+        self._follows = False
+        self._tell(f"MAINPID={os.getpid()}")
 
-    def stops(self, successor: int) -> None:
-        """The service ends, or is left to the arbiter `successor` (0: none). It may be said several times."""
+    def stops(self, successor: int = 0) -> None:
+        """This arbiter ends. So does the service, unless there is a successor. May be said several times."""
         if self._phase is not Phase.STOPPING:
             self._phase, self._successor = Phase.STOPPING, successor
             if not successor:
@@ -90,7 +85,7 @@ class Manager:
 
         `wanted` is how many workers there should be; the others are how many there are, by what they do.
         """
-        if not self._is_there or self._is_second:
+        if not self._is_there or self._follows:
             return None
         if not self._successor:
             self._tell_status(wanted, serving, starting, leaving)
@@ -121,7 +116,7 @@ class Manager:
         return self._next_beat - now
 
     def _tell(self, state: str) -> None:
-        if not self._is_second:
+        if not self._follows:
             systemd.sd_notify(state, self._log)
 
 

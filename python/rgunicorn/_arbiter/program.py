@@ -124,7 +124,7 @@ class Program:
             self._write_pidfile(former)
         except RuntimeError as error:
             self.log.error("%s", error)
-        self._manager.takes_over(os.getpid())
+        self._manager.promoted()
 
     # The program in place of this one.
 
@@ -148,6 +148,7 @@ class Program:
             "touched": {path: _print(path) for path in self.touch_files()},
             # Should the program not come to its arbiter.
             "descriptors": [listener.fileno() for listener in listeners],
+            "files": self._files(listeners),
             "graceful_timeout": self.cfg.graceful_timeout,
         }
         self._manager.loads()
@@ -156,6 +157,14 @@ class Program:
         finally:
             for listener in listeners:
                 os.set_inheritable(listener.fileno(), False)
+
+    def _files(self, listeners: Sequence[sock.BaseSocket]) -> list[str]:
+        """What this arbiter is to remove at its end."""
+        found = [] if self.pidfile is None else [self.pidfile.path]
+        if not self._has_sibling():
+            files = (getattr(listener, "file", None) for listener in listeners)
+            found += [file[0] for file in files if file is not None]
+        return found
 
     def _go_on(self) -> None:
         """Takes over from the program before, and does what a reload does."""
@@ -186,7 +195,6 @@ class Program:
             self.log.exception("Reload failed. The old workers keep serving.")
             self.renewed = False
         self._before = before
-        self._manager.goes_on_reloading()
 
     def load(self) -> None:
         """Loads the application. Where the service runs already that may fail."""

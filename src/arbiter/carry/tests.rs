@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Carried, Child, Estate, Legacy, Roll};
+use super::{Carried, Child, Estate, Legacy, Roll, Tally};
 
 fn worker(pid: i32) -> Child {
     Child::new(pid, 7, 3, 2, Duration::from_nanos(1_234_567_890_123), u32::MAX)
@@ -23,6 +23,7 @@ fn an_estate_comes_back_whole() {
         memory: 8,
         handoff: vec![9, 10, 11],
         predecessor: Some(12),
+        tally: Tally { served: 13, handed: 14, cut: 15 },
         plan,
     };
     assert_eq!(Estate::from_text(&estate.to_text()), Ok(estate));

@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
-use super::{End, Lifeline, Run, now, prepare_child};
+use super::{End, Run, now, prepare_child};
 use crate::arbiter::carry::{Estate, Legacy};
 use crate::arbiter::host::{Heritage, Host};
 use crate::net::Handoff;
@@ -24,6 +24,19 @@ pub(super) struct Equipment {
     pub board: Arc<Board>,
     pub lifeline: Lifeline,
     pub predecessor: Option<OwnedFd>,
+}
+
+/// The pipe that nobody writes to: its read end tells others when the last process with the write end is gone.
+pub(super) struct Lifeline {
+    pub reader: Option<OwnedFd>,
+    writer: OwnedFd,
+}
+
+impl Lifeline {
+    /// It ends with the process, and not earlier.
+    pub fn leave_open(&self) {
+        std::mem::forget(self.writer.try_clone());
+    }
 }
 
 impl Equipment {
@@ -76,6 +89,7 @@ impl<'py> Run<'_, 'py> {
             let slot = (self.wrap_slot)(self.host.py(), Slot::of(&self.board, worker.slot))?;
             self.host.adopt_worker(worker.pid, slot)?;
         }
+        self.undertaker.adopt(estate.tally);
         self.plan.adopt(estate.plan);
         match self.host.renewed()? {
             true => self.plan.reloaded(),
@@ -157,6 +171,7 @@ impl<'py> Run<'_, 'py> {
             memory: number(memory),
             handoff: self.handoff(0),
             predecessor: predecessor.map(|fd| fd.as_raw_fd()),
+            tally: self.undertaker.tally(),
             plan: self.plan.carried(),
         };
         self.host.execute(&estate.to_text(), waiting)

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::*;
@@ -15,6 +16,7 @@ use crate::sys::{clock, pipe};
 
 mod connections;
 mod crew;
+mod handoff;
 mod hosted;
 mod understudy;
 
@@ -24,6 +26,7 @@ const MILLISECOND: u64 = 1_000_000;
 
 struct Service {
     reactor: Arc<SharedReactor>,
+    leaving: Arc<AtomicBool>,
     path: PathBuf,
     _directory: tempfile::TempDir,
 }
@@ -51,15 +54,20 @@ fn settings() -> ReactorSettings {
 
 impl Service {
     fn new(settings: ReactorSettings) -> Self {
+        let (_, waker) = pipe::nonblocking().expect("a pipe");
+        Self::on(&Board::new(1, waker, None).expect("a board"), settings)
+    }
+
+    /// That of one more worker on this board.
+    fn on(board: &Arc<Board>, settings: ReactorSettings) -> Self {
+        let slot = board.claim().expect("a place");
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("socket");
-        let (_, waker) = pipe::nonblocking().expect("a pipe");
-        let board = Board::new(1, waker, None).expect("a board");
-        let slot = board.claim().expect("a place");
+        let leaving = Arc::new(AtomicBool::new(false));
         let listener = UnixListener::bind(&path).expect("a listener");
         let listener = Listener::adopt(listener.into()).expect("a listener");
-        let reactor = SharedReactor::new(settings, vec![listener], slot, Arc::default()).expect("a reactor");
-        Self { reactor, path, _directory: directory }
+        let reactor = SharedReactor::new(settings, vec![listener], slot, leaving.clone()).expect("a reactor");
+        Self { reactor, leaving, path, _directory: directory }
     }
 
     fn client(&self) -> UnixStream {

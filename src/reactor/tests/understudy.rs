@@ -1,7 +1,7 @@
 //! Every thread is inside the application: what happens meanwhile.
 
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 
 use super::*;
 use crate::reactor::accept::Accepting;

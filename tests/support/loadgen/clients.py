@@ -79,7 +79,8 @@ class Client:
             fate = link.is_open()
             if not fate:
                 return link
-            link.end(fate)
+            link.close()
+            self._lose(link, fate, "")
         self.ledger.connections += 1
         link = Link(self.loop, self, self.address, self.ledger.connections, self.style.pace)
         self.links.add(link)
@@ -124,6 +125,11 @@ class Client:
 
     def ended(self, link: Link, kind: str, detail: str) -> None:
         """The server, or impatience, has ended a connection."""
+        self._lose(link, kind, detail)
+        self._send()
+
+    def _lose(self, link: Link, kind: str, detail: str) -> None:
+        """Counts what the end of a connection has cost."""
         self.links.discard(link)
         if not link.waiting and kind in ("closed", "reset"):
             self.ledger.closed_idle.append((self.ledger.since(time.monotonic()), kind, link.worker))
@@ -132,7 +138,6 @@ class Client:
         for errand in link.waiting:
             self._fail(link, errand, kind, detail)
         link.waiting.clear()
-        self._send()
 
     def _fail(self, link: Link, errand: Errand | None, kind: str, detail: str) -> None:
         now = time.monotonic()
