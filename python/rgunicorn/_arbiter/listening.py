@@ -78,6 +78,8 @@ def adopted(cfg: Config, log: Logger, descriptions: Iterable[list[Any]]) -> list
         if isinstance(listener, sock.UnixSocket):
             listener.file = file and (file[0], file[1], file[2])
         found.append(listener)
+    # Their workers may have been of another class.
+    sock.hand_out_at_once(found)
     return found
 
 
