@@ -1,4 +1,4 @@
-"""A connection belongs to the service: when a worker leaves, or has no hand free, another one goes on with it."""
+"""A connection belongs to the service: when a worker leaves, or has no hand free, another goes on with it."""
 
 from __future__ import annotations
 
