@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -371,6 +372,63 @@ def test_a_program_of_ones_own_is_executed_again() -> None:
     with server:
         assert says(server, "one")
         reload(server, "two")
+
+
+FORKING = PROGRAM.replace(
+    "    Own().run()",
+    """
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+    else:
+        Own().run()
+""",
+)
+
+
+def test_where_the_program_cannot_be_executed_again_the_application_stays() -> None:
+    server = Server("serve.py", binds=[])
+    for name, text in {"app.py": APP.format(text="one", top=""), "serve.py": FORKING}.items():
+        (server.directory / name).write_text(text)
+    server.files = server._files()
+    server.command = lambda: [sys.executable, "serve.py"]  # type: ignore[method-assign]
+    try:
+        server.launch().wait_until_bound()
+        (arbiter,) = processes.children(server.pid)
+        (worker,) = wait_for(lambda: processes.children(arbiter), "a worker")
+        write(server, "two")
+        os.kill(arbiter, HUP)
+        server.wait_for_log("preload_app: this process cannot execute its program anew")
+        wait_for(lambda: worker not in processes.children(arbiter), "the end of the worker")
+        assert server.get().text == f"one {arbiter}"
+        os.kill(arbiter, TERM)
+        server.wait_for_exit(0)
+    finally:
+        server.destroy()
+
+
+def test_without_shared_memory_that_lasts_the_application_stays(serve: Serve) -> None:
+    server = begin(serve, limits={resource.RLIMIT_FSIZE: (1 << 20, 1 << 20)})
+    worker = server.worker()
+    write(server, "two")
+    server.kill(HUP)
+    server.wait_for_log("preload_app: this process cannot execute its program anew")
+    wait_for(lambda: worker not in server.workers(), "the end of the worker")
+    assert says(server, "one")
+
+
+@pytest.mark.parametrize("preload", [True, False])
+def test_the_collector_leaves_preloaded_objects_alone(preload: bool, serve: Serve) -> None:
+    config = f"""
+import gc
+preload_app = {preload}
+def post_worker_init(worker):
+    worker.log.info("frozen %s", gc.get_freeze_count() > 1000)
+"""
+    server = serve("app:app", source=APP.format(text="one", top=""), config=config)
+    server.wait_for_log(f"frozen {preload}$")
+    server.kill(HUP)
+    server.wait_for_log(f"frozen {preload}$", count=2)
 
 
 def test_a_daemon_stays_one(daemon: Daemon) -> None:

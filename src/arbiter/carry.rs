@@ -53,8 +53,8 @@ pub struct Estate {
     pub plan: Carried,
 }
 
-/// What a plan knows of its children.
-#[derive(Clone, Debug, Default)]
+/// What a plan knows of its children. What they do is on the scoreboard.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Carried {
     /// Which generation of workers is current.
     pub roll: Roll,
@@ -63,16 +63,6 @@ pub struct Carried {
     /// The workers, oldest first.
     pub workers: Vec<Child>,
 }
-
-impl PartialEq for Carried {
-    /// By what is carried: what a worker does is on the scoreboard.
-    fn eq(&self, other: &Self) -> bool {
-        let known = |plan: &Self| (plan.roll, plan.successor);
-        known(self) == known(other) && self.workers.iter().map(row).eq(other.workers.iter().map(row))
-    }
-}
-
-impl Eq for Carried {}
 
 /// The text is not what an arbiter of this version writes.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,7 +13,7 @@ const SILENT_START: Duration = Duration::from_secs(60);
 pub type Time = Duration;
 
 /// One worker process.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Child {
     /// Its process id.
     pub pid: i32,

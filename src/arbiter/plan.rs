@@ -173,6 +173,8 @@ impl Plan {
         let workers = limits.workers;
         match signal {
             Signal::SIGTERM => self.end(limits, now),
+            // Nobody waits for the end but the successor, which takes the connections.
+            Signal::SIGQUIT if self.successor().is_some() => self.stop(false, 0, None, limits, now),
             Signal::SIGINT | Signal::SIGQUIT => self.stop(true, 0, None, limits, now),
             Signal::SIGHUP => self.reload_ordered(),
             Signal::SIGTTIN => vec![Action::Resize(workers + 1)],

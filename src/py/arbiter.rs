@@ -92,7 +92,7 @@ impl Slot {
         self.leaving.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the service was told to end. Requests may still come, and are served.
+    /// Whether the service was told to end, and no other program goes on with it. Requests may still come, and are served.
     fn is_service_ending(&self) -> bool {
         self.inner.is_service_ending()
     }

@@ -14,7 +14,8 @@ impl Plan {
         self.course = Course::Delay { until: now + limits.shutdown_delay };
         let text = "The service ends. It goes on accepting for %s seconds.";
         let seconds = limits.shutdown_delay.as_secs().to_string();
-        vec![Action::AnnounceEnd, Action::Log(Line::new(Level::Info, text, [seconds.into()]))]
+        let announced = [Action::AnnounceEnd, Action::Log(Line::new(Level::Info, text, [seconds.into()]))];
+        announced.into_iter().chain(self.abandon_renewal()).collect()
     }
 
     /// A signal in that time: whoever wants the end once more wants it now.

@@ -14,7 +14,9 @@ mod number;
 mod random;
 mod recycling;
 mod reload;
+mod renewal;
 mod stop;
+mod upgrade;
 
 const LIMITS: Limits = Limits {
     workers: 2,
@@ -37,12 +39,27 @@ struct Scene {
     next: i32,
     lines: Vec<(Level, String)>,
     lot: u32,
+    /// A reload needs the program anew.
+    preloads: bool,
 }
+
+/// Processes that are no workers.
+const SUCCESSOR: i32 = 800;
+const PROOF: i32 = 900;
 
 impl Scene {
     fn new(limits: Limits) -> Self {
         let now = Duration::from_secs(1000);
-        Self { plan: Plan::default(), limits, now, board: HashMap::new(), next: 1, lines: Vec::new(), lot: 0 }
+        Self {
+            plan: Plan::default(),
+            limits,
+            now,
+            board: HashMap::new(),
+            next: 1,
+            lines: Vec::new(),
+            lot: 0,
+            preloads: false,
+        }
     }
 
     /// A scene whose workers have all booted.
@@ -86,7 +103,24 @@ impl Scene {
                 Action::Spawn => self.fork(),
                 Action::Log(line) => self.lines.push((line.level, render(line.text, &line.args))),
                 Action::Resize(workers) => self.limits.workers = workers,
+                Action::Reload if self.preloads => self.plan.renew(),
                 Action::Reload => self.plan.reloaded(),
+                Action::Upgrade => {
+                    self.plan.successor_forked(SUCCESSOR);
+                    seen.push(Action::Upgrade);
+                }
+                Action::Prove => {
+                    let actions = self.plan.proof_forked(PROOF);
+                    seen.push(Action::Prove);
+                    seen.extend(self.carry_out(actions));
+                }
+                Action::Renew => {
+                    let carried = self.plan.carried();
+                    self.plan = Plan::default();
+                    self.plan.adopt(carried);
+                    self.plan.reloaded();
+                    seen.push(Action::Renew);
+                }
                 Action::Handle(signal) => {
                     let actions = self.plan.order(signal, &self.limits, self.now);
                     seen.extend(self.carry_out(actions));
