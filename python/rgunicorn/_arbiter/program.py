@@ -127,14 +127,15 @@ class Program:
 
     # The program in place of this one.
 
-    def execute(self, native: str, waiting: list[int]) -> NoReturn:
-        """Executes the program in this process. Raises OSError if it cannot."""
+    def execute(self, native: str, passed: list[int], waiting: list[int]) -> NoReturn:
+        """Executes the program in this process, with the descriptors `passed`. Raises OSError if it cannot."""
         superseded = self.superseded()
         listeners = [*self.LISTENERS, *superseded]
         left = {
             "role": _start.RENEWAL,
             "native": native,
             "held": waiting,
+            "given": sorted(_start.GIVEN),
             "systemd": self.systemd,
             "listeners": listening.described(self.LISTENERS),
             "superseded": listening.described(superseded),
@@ -150,6 +151,7 @@ class Program:
             "graceful_timeout": self.cfg.graceful_timeout,
         }
         self._manager.loads()
+        _start.keep_strays({*passed, *left["descriptors"]})
         try:
             self._execute(_start.ENVIRONMENT, left, listeners)
         finally:
