@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from support.deployed import DEPLOY, Deployed, flag, free_port, setting
-from support.processes import wait_for
+from support.processes import children, wait_for
 
 pytestmark = pytest.mark.ours("Gunicorn has no ready_path")
 
@@ -56,7 +56,7 @@ class Systemd:
     def service(self) -> Deployed:
         """The service, not started."""
         notify = str(self.reports.getsockname())
-        environment = {"NOTIFY_SOCKET": notify}
+        environment = {"NOTIFY_SOCKET": notify, "WATCHDOG_USEC": "1000000"}
         server = Deployed(COMMAND, environment, [self.listener.fileno()])
         server.prefix = [sys.executable, "-c", ACTIVATE, str(self.listener.fileno())]
         return server
@@ -108,9 +108,48 @@ def test_the_service_takes_the_socket_reports_and_reloads(systemd: Systemd) -> N
         systemd.wait_for_report("RELOADING=1")
         systemd.wait_for_report("READY=1")
         wait_for(lambda: not before & set(server.workers()), "new workers")
+        systemd.wait_for_report("WATCHDOG=1")
         server.kill(signal.SIGTERM)
         systemd.wait_for_report("STOPPING=1")
         server.stop()
+
+
+def permitted() -> set[str]:
+    """The system calls that SystemCallFilter leaves, as systemd resolves its groups."""
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        pytest.skip("systemd-analyze is not installed")
+    found: set[str] = set()
+    groups = SERVICE["SystemCallFilter"].split()
+    while groups:
+        done = subprocess.run([program, "syscall-filter", groups.pop()], capture_output=True, check=True)
+        words = re.findall(r"^ +([@\w-]+)$", done.stdout.decode(), re.MULTILINE)
+        groups += [word for word in words if word.startswith("@")]
+        found |= set(words)
+    return found
+
+
+def test_the_service_makes_no_system_call_that_its_unit_forbids(systemd: Systemd, tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    server = systemd.service()
+    server.prefix = ["strace", "-f", "-qq", "-o", str(trace), *server.prefix]
+    try:
+        server.launch().wait_until_bound()
+        (arbiter,) = children(server.pid)
+        before = set(wait_for(lambda: children(arbiter), "workers"))
+        assert server.get("/").status == 200
+        os.kill(arbiter, signal.SIGHUP)
+        wait_for(lambda: len(children(arbiter)) == 2 and not before & set(children(arbiter)), "new workers")
+        assert server.get("/").status == 200
+        os.kill(arbiter, signal.SIGTERM)
+        wait_for(lambda: server.get("/ready").status == 503, "a 503")
+        os.kill(arbiter, signal.SIGTERM)
+        server.wait_for_exit(0)
+    finally:
+        server.destroy()
+    made = set(re.findall(r"^\d+ +([a-z]\w*)\(", trace.read_text("utf-8", "replace"), re.MULTILINE))
+    assert {"execve", "epoll_wait", "sendmsg"} & made
+    assert made - permitted() == set()
 
 
 def test_connections_wait_while_the_service_restarts(systemd: Systemd) -> None:
@@ -122,8 +161,9 @@ def test_connections_wait_while_the_service_restarts(systemd: Systemd) -> None:
         # Nobody is there, and nobody is refused.
         client = threading.Thread(target=lambda: answers.append(server.get("/").status))
         client.start()
-        with systemd.service():
+        with systemd.service() as successor:
             client.join(20)
+            successor.stop(signal.SIGQUIT)
     assert answers == [200]
 
 

@@ -35,7 +35,7 @@ def upgrade(steady: Steady, number: signal.Signals, pidfile: Path) -> None:
     os.kill(old, number)
     wait_for(lambda: not processes.alive(old), "the end of the first arbiter")
     wait_for(lambda: not next_pidfile.exists(), "the promotion of the second")
-    assert int(pidfile.read_text()) == new
+    assert pidfile.read_text() == f"{new}\n"
     steady.arbiter = new
 
 

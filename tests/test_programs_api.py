@@ -132,6 +132,7 @@ def test_an_address_in_use_is_an_error_at_once_and_none_is_kept() -> None:
         ({"keep_alive": 5}, TypeError, "rgunicorn has no setting 'keep_alive'; did you mean 'keepalive'?"),
         ({"nonsense": 5}, TypeError, "rgunicorn has no setting 'nonsense'"),
         ({"workers": 2}, TypeError, "'workers' is for the command rgunicorn"),
+        ({"ready_path": "/ready"}, TypeError, "'ready_path' is for the command rgunicorn"),
         ({"on_exit": print}, TypeError, "'on_exit' is for the command rgunicorn"),
         ({"keepalive": "x"}, ValueError, "(keepalive from the program; allowed: a whole number, 0 or more)"),
         ({"threads": 0}, ValueError, "threads"),

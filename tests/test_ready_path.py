@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 from pathlib import Path
@@ -16,6 +17,7 @@ from support.command import Project
 from support.processes import wait_for
 from support.server import COMMAND, Server
 from support.wire import Response
+from test_upgrade import close, end, upgrade
 
 pytestmark = pytest.mark.ours("Gunicorn has no such setting")
 
@@ -122,10 +124,24 @@ def test_tornados_own_applications_have_it(serve: Serve, app: str) -> None:
 
 def test_asgi_applications_have_it(serve: Serve) -> None:
     worker = "uvicorn_worker.UvicornWorker"
-    server = serve("app:app", "-k", worker, "--ready-path", "/ready", source=FASTAPI)
+    flags = ["--ready-path", "/ready", "--shutdown-delay", "60"]
+    server = serve("app:app", "-k", worker, *flags, source=FASTAPI)
     assert_ready(server.get("/ready"))
     assert_ready(server.get("/ready", method="HEAD"), body="")
-    assert server.get("/other").text == '"application"'
+    assert_turns_down(server, "/other", '"application"')
+
+
+def test_a_service_that_another_program_goes_on_with_is_ready(serve: Serve) -> None:
+    server = serve("views:app", "-w", "2", "--ready-path", "/ready", "--shutdown-delay", "60")
+    successor = upgrade(server)
+    server.kill(signal.SIGTERM)
+    server.wait_for_log("It goes on accepting for 60 seconds")
+    assert {server.get("/ready").status for _ in range(12)} == {200}
+    end(server.pid)
+    assert server.get("/ready").status == 200
+    os.kill(successor, signal.SIGTERM)
+    wait_for(lambda: server.get("/ready").status == 503, "a 503")
+    close(server, successor)
 
 
 def test_only_the_exact_path_is_answered(serve: Serve) -> None:

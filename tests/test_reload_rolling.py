@@ -98,8 +98,8 @@ def test_there_are_never_fewer_workers_and_no_request_fails(serve: Serve) -> Non
         wait_for(lambda: load.answers and load.answers[-1].body.startswith("new"), "the new code")
     assert load.errors == []
     assert fewest == 4
-    # A quarter of them more, and one that is leaving.
-    assert most <= 6
+    # A quarter of them more, and those that are leaving.
+    assert most < 8
 
 
 def test_the_first_new_worker_is_alone_until_it_has_booted(serve: Serve) -> None:

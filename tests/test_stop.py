@@ -146,9 +146,11 @@ def test_whoever_supervises_hears_of_it_at_once_and_once(serve: Serve, tmp_path:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
-@pytest.mark.parametrize("flags", [[], ["--threads", "2"]], ids=["sync", "gthread"])
-def test_the_end_says_what_was_served(number: signal.Signals, flags: list[str], serve: Serve) -> None:
-    server = serve("views:app", "-w", "2", *flags)
+@pytest.mark.parametrize("kind", ["sync", "gthread", "gevent", "eventlet", "tornado"])
+def test_the_end_says_what_was_served(number: signal.Signals, kind: str, serve: Serve) -> None:
+    if kind not in ("sync", "gthread"):
+        pytest.importorskip(kind)
+    server = serve("views:app", "-w", "2", "-k", kind)
     for _ in range(5):
         server.get("/hello")
     server.stop(number)

@@ -14,7 +14,7 @@ threads = 4
 # Asked by whoever sends requests here: 200, and 503 from the moment on that the service was told to end.
 ready_path = "/ready"
 
-# Routers of platforms answer 503 or 504 after 30 s by themselves (Heroku: H12). The request should end before.
+# Routers of platforms give up after 30 s (Heroku: H12). The request should have ended by then.
 request_timeout = 25
 # Most platforms kill 30 s after TERM. `shutdown_delay`, where it is set, comes on top.
 graceful_timeout = 25

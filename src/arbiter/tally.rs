@@ -18,8 +18,8 @@ impl Tally {
     /// A worker has ended. `running`: the requests that ended with it. `unsent`: the access-log lines of responses that were
     /// still on their way.
     pub fn add(&mut self, seen: &Snapshot, running: &[Running], unsent: &[u8]) {
-        // One that has its line has its answer: it was given up by `request_timeout`.
-        let unanswered = running.iter().filter(|request| !request.logged).count();
+        // One that is answered and still runs was given up by `request_timeout`.
+        let unanswered = running.iter().filter(|request| !request.answered).count();
         let unsent = unsent.iter().filter(|&&byte| byte == b'\n').count();
         let cut = (unanswered + unsent) as u64;
         self.served += seen.requests.saturating_sub(cut);
@@ -41,7 +41,7 @@ mod tests {
 
     #[test]
     fn what_ended_with_a_worker_was_not_served() {
-        let running = |logged| Running { request: Default::default(), since: 1, logged };
+        let running = |answered| Running { request: Default::default(), since: 1, logged: true, answered };
         let mut tally = Tally::default();
         tally.add(&Snapshot { requests: 10, handed: 2, cut: 1, ..Snapshot::BOOTING }, &[], b"");
         assert_eq!(tally, Tally { served: 10, handed: 2, cut: 1 });

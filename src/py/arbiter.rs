@@ -55,6 +55,7 @@ impl Slot {
     /// themselves.
     fn begin(&self, method: &[u8], target: &[u8]) {
         let now = clock::monotonic();
+        self.inner.count();
         if let Some(lane) = self.inner.lane(0) {
             lane.begin(method, target, None, now);
         }
@@ -63,7 +64,6 @@ impl Slot {
 
     /// The request is done.
     fn end(&self) {
-        self.inner.count();
         if let Some(lane) = self.inner.lane(0) {
             lane.end();
         }
@@ -73,7 +73,7 @@ impl Slot {
     /// Opens a place for a running request, for worker classes that serve several at a time in Python. There are as many
     /// as `index` gives one for; each is for one request at a time.
     fn lane(&self, index: usize) -> Option<Lane> {
-        self.inner.lane(index).map(|inner| Lane { inner })
+        self.inner.lane(index).map(|inner| Lane { inner, slot: self.inner.clone() })
     }
 
     /// How many requests have been counted.
@@ -92,7 +92,7 @@ impl Slot {
         self.leaving.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the service was told to end. Requests may still come, and are served.
+    /// Whether the service was told to end, and no other program goes on with it. Requests may still come, and are served.
     fn is_service_ending(&self) -> bool {
         self.inner.is_service_ending()
     }
@@ -113,14 +113,16 @@ impl Slot {
 #[pyclass(frozen, module = "rgunicorn._native")]
 struct Lane {
     inner: scoreboard::Lane,
+    slot: scoreboard::Slot,
 }
 
 #[pymethods]
 impl Lane {
-    /// A request starts, of which the arbiter writes no line in the access log.
+    /// A request starts, and counts; the arbiter writes no line of it in the access log.
     fn begin(&self, method: &[u8], target: &[u8]) {
         self.inner.begin(method, target, None, clock::monotonic());
-        self.inner.logged();
+        self.inner.needs_no_line();
+        self.slot.count();
     }
 
     /// The request is done.

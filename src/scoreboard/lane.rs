@@ -16,9 +16,14 @@ pub const LANE_WORDS: usize = 48;
 // Words of a lane.
 /// When the request started; 0: none runs.
 const SINCE: usize = 0;
+/// 0 while a line in the access log is due.
 const LOGGED: usize = 1;
 /// The rest belongs to `request`.
 const REQUEST: usize = 2;
+
+// Values of that word.
+const ANSWERED: u64 = 1;
+const NEEDS_NONE: u64 = 2;
 
 /// A running request as the arbiter saw it at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,8 +32,10 @@ pub struct Running {
     pub request: RequestLine,
     /// When it started: CLOCK_MONOTONIC in nanoseconds.
     pub since: u64,
-    /// It has its line in the access log.
+    /// It has its line in the access log, or needs none.
     pub logged: bool,
+    /// Its client has the answer.
+    pub answered: bool,
 }
 
 /// The place of one running request. One thread at a time writes to it.
@@ -57,9 +64,14 @@ impl Lane {
         words[SINCE].store(now, Release);
     }
 
-    /// The request has its line in the access log: it needs none if the worker ends before `end`.
+    /// The request has its answer and its line in the access log: it needs none if the worker ends before `end`.
     pub fn logged(&self) {
-        self.words()[LOGGED].store(1, Relaxed);
+        self.words()[LOGGED].store(ANSWERED, Relaxed);
+    }
+
+    /// If the worker ends before `end`, the request needs no line in the access log.
+    pub fn needs_no_line(&self) {
+        self.words()[LOGGED].store(NEEDS_NONE, Relaxed);
     }
 
     /// The request is done.
@@ -75,6 +87,11 @@ impl Lane {
 /// The request that runs, if one does.
 pub fn load(words: &[AtomicU64]) -> Option<Running> {
     let since = words[SINCE].load(Acquire);
-    let logged = words[LOGGED].load(Relaxed) != 0;
-    (since != 0).then(|| Running { request: request::load(&words[REQUEST..]), since, logged })
+    let logged = words[LOGGED].load(Relaxed);
+    (since != 0).then(|| Running {
+        request: request::load(&words[REQUEST..]),
+        since,
+        logged: logged != 0,
+        answered: logged == ANSWERED,
+    })
 }

@@ -140,9 +140,9 @@ impl Slot {
         word.store(word.load(Relaxed) + count, Relaxed);
     }
 
-    /// Whether the service was told to end. The worker may still be given requests.
+    /// Whether the service was told to end, and no other program goes on with it. The worker may still be given requests.
     pub fn is_service_ending(&self) -> bool {
-        self.board.is_ending()
+        self.board.is_ending() && !self.handoff().is_some_and(Handoff::has_takers)
     }
 
     /// One more request is on its way to the application. To be called by one thread at a time: under the interpreter's

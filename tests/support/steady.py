@@ -142,11 +142,16 @@ class Steady:
 
     def _warm(self) -> None:
         """What a first request makes must be there when the descriptors are counted."""
+        own = [len(processes.sockets(pid)) for pid in self.workers()]
         seen: set[int] = set()
         while len(seen) < 2:
             with Traffic(self.server.addresses, [Lane("kept", 8, 80), Lane("posting", 4, 40)]) as traffic:
                 pass
             seen |= traffic.outcome.workers()
+        wait_for(
+            lambda: [len(processes.sockets(pid)) for pid in self.workers()] == own,
+            "the end of its connections",
+        )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -10,7 +10,7 @@ fn running(target: &str, seconds: u64) -> Running {
     let peer = "127.0.0.1:5000".parse().ok();
     let request =
         RequestLine { method: b"GET".to_vec(), target: target.into(), peer, ..RequestLine::default() };
-    Running { request, since: (60 - seconds) * 1_000_000_000, logged: false }
+    Running { request, since: (60 - seconds) * 1_000_000_000, logged: false, answered: false }
 }
 
 fn render(lines: Vec<Line>) -> Vec<(Level, String)> {
