@@ -81,7 +81,7 @@ def command() -> list[str]:
 
 
 def keep_strays(passed: set[int]) -> None:
-    """Descriptors that something has opened in this process for programs end with it, but for those `passed` on.
+    """Closes, when the program is executed, what something has left open for others, but not `passed`.
 
     Those that the program was started with stay. Otherwise each execution would leave some more open.
     """

@@ -128,7 +128,7 @@ class Program:
     # The program in place of this one.
 
     def execute(self, native: str, passed: list[int], waiting: list[int]) -> NoReturn:
-        """Executes the program in this process, with the descriptors `passed`. Raises OSError if it cannot."""
+        """Executes the program in this process, with the descriptors `passed`. Raises OSError."""
         superseded = self.superseded()
         listeners = [*self.LISTENERS, *superseded]
         left = {
