@@ -189,6 +189,21 @@ def test_signals_and_deaths_during_the_import_count(serve: Serve) -> None:
     server.wait_for_log("Handling signal: usr1$")
 
 
+def test_a_file_that_is_touched_during_the_import_counts(serve: Serve, tmp_path: Path) -> None:
+    touched = tmp_path / "touched"
+    touched.touch()
+    server = begin(serve, "--touch-reload", str(touched))
+    (server.home / "hold").touch()
+    write(server, "two", top=HOLD_IN_ARBITER)
+    server.kill(HUP)
+    wait_for(lambda: held(server), "the import")
+    write(server, "three")
+    touched.write_text("now")
+    (server.home / "hold").unlink()
+    server.wait_for_log("touch_reload: .* has changed$")
+    wait_for(lambda: says(server, "three"), "the latest code")
+
+
 def test_an_import_that_fails_after_its_proof_leaves_the_old_workers(serve: Serve) -> None:
     server = begin(serve)
     worker = server.worker()

@@ -14,6 +14,7 @@ use std::time::Duration;
 use super::children::{Child, Time};
 use super::plan::Roll;
 use super::tally::Tally;
+use super::touch;
 use crate::scoreboard::Board;
 
 #[cfg(test)]
@@ -49,6 +50,8 @@ pub struct Estate {
     pub predecessor: Option<i32>,
     /// What workers have done that have ended.
     pub tally: Tally,
+    /// What is known of the files of `touch_reload`.
+    pub touched: Vec<touch::Row>,
     /// What the plan knows.
     pub plan: Carried,
 }
@@ -109,6 +112,9 @@ impl Estate {
         put(&mut text, "predecessor", self.predecessor.map(i64::from));
         let Tally { served, handed, cut } = self.tally;
         put(&mut text, "tally", [served, handed, cut].map(|number| i64::try_from(number).ok()));
+        for row in &self.touched {
+            put(&mut text, "touched", *row);
+        }
         let plan = &self.plan;
         put(&mut text, "roll", generations(plan.roll));
         put(&mut text, "successor", plan.successor.map(i64::from));
@@ -136,6 +142,10 @@ impl Estate {
                 }
                 "tally" => estate.tally = tally(&values).ok_or_else(|| Malformed(key.to_owned()))?,
                 "successor" => estate.plan.successor = descriptor(0),
+                "touched" => {
+                    let row = values.first_chunk().ok_or_else(|| Malformed(key.to_owned()))?;
+                    estate.touched.push(*row);
+                }
                 "worker" => {
                     let worker = worker(&values).ok_or_else(|| Malformed(key.to_owned()))?;
                     estate.plan.workers.push(worker);

@@ -7,6 +7,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::MetadataExt;
@@ -38,7 +39,12 @@ pub struct Touch {
     burst: Option<Burst>,
     eyes: Option<Eyes>,
     look_at: Option<Time>,
+    adopted: HashMap<u64, Option<Print>>,
 }
+
+/// What is known of a file, for the program that is executed in this one's place: a digest of its path, device and inode,
+/// seconds and nanoseconds of its time.
+pub type Row = [Option<i64>; 5];
 
 impl Touch {
     /// Which of `files`, absolute paths, have changed since this was called last. Those that are new to it have not.
@@ -53,7 +59,13 @@ impl Touch {
         if !self.record.is_of(files) {
             self.eyes = self.eyes.take().or_else(|| Eyes::open(registry, token).ok());
             self.watch(files, now);
-            self.record.replace(files, look);
+            let adopted = std::mem::take(&mut self.adopted);
+            let known = |path: &Path| adopted.get(&digest(path)).copied().unwrap_or_else(|| look(path));
+            self.record.replace(files, known);
+            if !adopted.is_empty() {
+                // They may have changed while nobody watched.
+                self.burst = Some(Burst::continued(None, now));
+            }
         }
         if self.has_noticed(registry, token, now) {
             self.burst = Some(Burst::continued(self.burst.take(), now));
@@ -65,6 +77,16 @@ impl Touch {
         }
         self.burst = None;
         self.record.update(look)
+    }
+
+    /// What is known of the files.
+    pub fn carried(&self) -> Vec<Row> {
+        self.record.0.iter().map(|(path, print)| row(path, *print)).collect()
+    }
+
+    /// Goes on from what the program before knew.
+    pub fn adopt(&mut self, rows: &[Row]) {
+        self.adopted = rows.iter().filter_map(known).collect();
     }
 
     /// When `changed` wants to be called, if nothing happens before.
@@ -117,6 +139,33 @@ fn look(path: &Path) -> Option<Print> {
     let found = fs::metadata(path).ok()?;
     let modified = (!found.is_dir()).then(|| (found.mtime(), found.mtime_nsec()));
     Some(Print { device: found.dev(), inode: found.ino(), modified })
+}
+
+fn row(path: &Path, print: Option<Print>) -> Row {
+    let modified = print.and_then(|print| print.modified);
+    [
+        Some(digest(path).cast_signed()),
+        print.map(|print| print.device.cast_signed()),
+        print.map(|print| print.inode.cast_signed()),
+        modified.map(|(seconds, _)| seconds),
+        modified.map(|(_, nanoseconds)| nanoseconds),
+    ]
+}
+
+fn known(row: &Row) -> Option<(u64, Option<Print>)> {
+    let &[path, device, inode, seconds, nanoseconds] = row;
+    let print = device.zip(inode).map(|(device, inode)| Print {
+        device: device.cast_unsigned(),
+        inode: inode.cast_unsigned(),
+        modified: seconds.zip(nanoseconds),
+    });
+    Some((path?.cast_unsigned(), print))
+}
+
+fn digest(path: &Path) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    path.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The files as they were when they were last compared; `None`: not there.

@@ -24,6 +24,7 @@ fn an_estate_comes_back_whole() {
         handoff: vec![9, 10, 11],
         predecessor: Some(12),
         tally: Tally { served: 13, handed: 14, cut: 15 },
+        touched: vec![[Some(-1), Some(2), Some(3), Some(4), Some(5)], [Some(6), None, None, None, None]],
         plan,
     };
     assert_eq!(Estate::from_text(&estate.to_text()), Ok(estate));

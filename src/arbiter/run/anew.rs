@@ -90,6 +90,7 @@ impl<'py> Run<'_, 'py> {
             self.host.adopt_worker(worker.pid, slot)?;
         }
         self.undertaker.adopt(estate.tally);
+        self.touch.adopt(&estate.touched);
         self.plan.adopt(estate.plan);
         match self.host.renewed()? {
             true => self.plan.reloaded(),
@@ -174,6 +175,7 @@ impl<'py> Run<'_, 'py> {
             handoff: self.handoff(0),
             predecessor: predecessor.map(|fd| fd.as_raw_fd()),
             tally: self.undertaker.tally(),
+            touched: self.touch.carried(),
             plan: self.plan.carried(),
         };
         let passed = self.estate_descriptors().into_iter().flatten().map(|fd| fd.as_raw_fd()).collect();

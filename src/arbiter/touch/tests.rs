@@ -100,3 +100,12 @@ fn links_that_point_to_each_other_lead_nowhere() {
     std::os::unix::fs::symlink("a", root.join("b")).unwrap();
     assert_eq!(way(&root, &root.join("a")).1, None);
 }
+
+#[test]
+fn what_is_known_of_a_file_can_be_carried() {
+    let files = [print(1, 2), None, Some(Print { device: u64::MAX, inode: 7, modified: None })];
+    for (number, print) in files.into_iter().enumerate() {
+        let path = PathBuf::from(format!("/{number}"));
+        assert_eq!(known(&row(&path, print)), Some((digest(&path), print)));
+    }
+}
