@@ -66,10 +66,12 @@ class Program:
     _shared: list[util.Address]
     _log_cfg: Config | None
     _before: Before | None
+    _older: dict[str, sock.BaseSocket]
     _manager: Manager
 
     if TYPE_CHECKING:
 
+        def keep_reload(self) -> None: ...
         def superseded(self) -> list[sock.BaseSocket]: ...
         def _write_pidfile(self, gone: int = 0) -> None: ...
         def _rebound(self, before: Before) -> list[sock.BaseSocket]: ...
@@ -118,6 +120,8 @@ class Program:
         former, self.master_pid = self.master_pid, 0
         self.master_name = "Master"
         os.environ.pop("GUNICORN_PID", None)
+        if self._before is None:
+            self.keep_reload()
         self._take_names()
         try:
             self._write_pidfile(former)
@@ -209,6 +213,10 @@ class Program:
         except BaseException:
             self.log.exception("Reload failed: the new code does not load. The old workers keep serving.")
             self.renewed = False
+
+    def _open_listeners(self) -> None:
+        opened = listening.open_shared(self.cfg, self.log)
+        self.LISTENERS, self.systemd, self._older = opened.listeners, opened.of_systemd, opened.unwanted
 
     # For the loop in Rust.
 
