@@ -244,6 +244,50 @@ def test_no_descriptor_is_left_behind(serve: Serve) -> None:
     wait_for(lambda: (counts(), len(processes.descriptors(server.pid))) == before, f"as before: {before}")
 
 
+def test_a_connection_ends_for_its_client_though_a_process_that_was_forked_holds_it(
+    serve: Serve, tmp_path: Path
+) -> None:
+    server = serve("moving:app")
+    with server.connect() as connection:
+        connection.assert_open_at(f"/fork?{tmp_path / 'go'}")
+        old = server.worker()
+        server.kill(signal.SIGHUP)
+        wait_for(lambda: ask(connection)["pid"] != old, "the new worker")
+        connection.send(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert not connection.read_response().persists
+        connection.assert_closed()
+        (tmp_path / "go").touch()
+
+
+# Who waits to be accepted
+
+
+def test_the_end_of_the_service_serves_who_has_connected(serve: Serve, tmp_path: Path) -> None:
+    server = serve("moving:app")
+    with contextlib.ExitStack() as stack:
+        busy = stack.enter_context(waiting(server, tmp_path / "go"))
+        clients = [stack.enter_context(server.connect()) for _ in range(20)]
+        for client in clients:
+            client.send(get("/"))
+        server.kill(signal.SIGTERM)
+        server.wait_for_log("Handling signal: term")
+        (tmp_path / "go").touch()
+        for client in [busy, *clients]:
+            response = client.read_response()
+            assert (response.status, response.persists) == (200, False)
+            client.assert_closed()
+    server.wait_for_exit(0)
+
+
+def test_no_new_connection_is_lost_in_a_reload(serve: Serve) -> None:
+    server = serve("moving:app", "-w", "2")
+    for _ in range(3):
+        old = set(server.workers())
+        server.kill(signal.SIGHUP)
+        while old & set(server.workers()):
+            assert server.get().status == 200
+
+
 # A worker that has no hand free
 
 

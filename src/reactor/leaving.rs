@@ -79,6 +79,14 @@ impl Reactor {
         self.close_doors();
     }
 
+    /// The worker ends, whatever it had still to do: others may have what waits for a request.
+    pub fn leave_to_others(&mut self) {
+        if self.common.has_takers() {
+            self.drain();
+            self.pass_on();
+        }
+    }
+
     /// The worker leaves: whether nothing is left to be done.
     pub(super) fn is_deserted(&mut self) -> bool {
         self.pass_on();

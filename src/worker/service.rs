@@ -153,6 +153,7 @@ impl Service {
         {
             error.write_unraisable(py, None);
         }
+        self.reactor.lock().leave_to_others();
         self.close_logs(py);
     }
 

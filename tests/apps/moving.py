@@ -1,4 +1,6 @@
-"""Tells which process answers, and what it knows of the connection; `/wait?FILE` does so when that file is there."""
+"""Tells which process answers, and what it knows of the connection. `/wait?FILE` does so when that file is there;
+`/fork?FILE` leaves a process behind until then.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +22,11 @@ def app(environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
         Path(name + ".begun").touch()
         while not Path(name).exists():
             time.sleep(0.01)
+    if environ["PATH_INFO"] == "/fork" and not os.fork():
+        name = environ["QUERY_STRING"]
+        while not Path(name).exists():
+            time.sleep(0.01)
+        os._exit(0)
     body = json.dumps(facts(environ)).encode()
     start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
     return [body]
