@@ -1,5 +1,6 @@
-"""Tells which process answers, and what it knows of the connection. `/wait?FILE` does so when that file is there;
-`/fork?FILE` leaves a process behind until then.
+"""Tells which process answers, and what it knows of the connection.
+
+`/wait?FILE` does so when that file is there; `/fork?FILE` leaves a process behind until then.
 """
 
 from __future__ import annotations
