@@ -280,6 +280,37 @@ def test_a_reload_gives_each_new_worker_a_socket() -> None:
         assert serving(("127.0.0.1", port))()
 
 
+@pytest.mark.ours("the kernel gives a worker connections while it loads")
+def test_a_worker_is_given_connections_when_it_has_loaded(tmp_path: Path) -> None:
+    path = tmp_path / "may load"
+    source = f"""
+import pathlib, time
+while pathlib.Path({str(path)!r}).with_suffix(".closed").exists():
+    time.sleep(0.01)
+from views import app
+"""
+    closed = path.with_suffix(".closed")
+    port = free_port()
+    server = Server("app:app", "--reuse-port", binds=[f"127.0.0.1:{port}"], source=source)
+    try:
+        server.launch()
+        wait_for(serving(("127.0.0.1", port)), "an answer")
+        before = server.worker()
+        closed.touch()
+        server.kill(signal.SIGHUP)
+        server.wait_for_log("Booting worker", count=2)
+        (new,) = set(server.workers()) - {before}
+        wait_for(lambda: len(processes.sockets(new)) > len(processes.sockets(server.pid)), "its socket")
+        assert all(serving(("127.0.0.1", port))() for _ in range(20))
+        assert not listening(new, port)
+        closed.unlink()
+        wait_for(lambda: listening(new, port), "the new worker")
+        server.stop()
+    finally:
+        closed.unlink(missing_ok=True)
+        server.destroy()
+
+
 @pytest.mark.ours("who waits in the socket of a worker that leaves is reset")
 def test_a_reload_loses_no_connection() -> None:
     with reusing("-w", "2") as (server, port):

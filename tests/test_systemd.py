@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Serve
+from support import processes
 from support.processes import wait_for
 from support.server import Server
 from support.systemd import Systemd
@@ -240,3 +241,48 @@ def test_a_reader_that_hangs_holds_nothing_up(systemd: Systemd, serve: Serve) ->
     # What matters waits for it, but not for ever.
     server.stop()
     assert re.search("Exception while invoking sd_notify", server.log())
+
+
+# Upgrades, and reloads that execute the program anew
+
+
+@pytest.mark.ours("it cannot load preloaded code anew")
+def test_loading_code_anew_is_no_hang(systemd: Systemd, serve: Serve) -> None:
+    server = serve("views:app", "--preload", env=watched(systemd))
+    systemd.wait_for("READY")
+    (first,) = server.workers()
+    server.kill(signal.SIGHUP)
+    systemd.wait_for("RELOADING")
+    loading = systemd.wait_for("WATCHDOG_USEC")
+    assert loading[-1] == {"WATCHDOG": "1", "WATCHDOG_USEC": "600000000"}
+    on = systemd.wait_for("WATCHDOG_USEC")
+    assert on[-1] == {"WATCHDOG": "1", "WATCHDOG_USEC": str(int(INTERVAL * 1e6))}
+    ready = systemd.wait_for("READY")
+    assert not any("READY" in message for message in [*loading, *on])
+    assert any(message.get("STATUS", "").startswith("Reloading") for message in [*on, *ready])
+    wait_for(lambda: first not in server.workers(), "the new worker alone")
+    assert [message for message in systemd.wait_for("WATCHDOG") if "WATCHDOG_USEC" in message] == []
+
+
+@pytest.mark.ours("the new arbiter says READY at once, and nobody names it")
+def test_the_new_arbiter_of_an_upgrade_speaks_when_it_is_alone(systemd: Systemd, serve: Serve) -> None:
+    server = serve("views:app", env=watched(systemd), config="proc_name = 'old'\n")
+    systemd.wait_for("STATUS", "Serving: 1 worker")
+    server.kill(signal.SIGUSR2)
+    server.wait_for_log("Listening at", count=2)
+    new = wait_for(
+        lambda: [pid for pid in server.workers() if processes.children(pid)], "a worker of the new arbiter"
+    )[0]
+    systemd.drain()
+    time.sleep(INTERVAL)
+    # Only the first one tells that it lives.
+    assert all(message == {"WATCHDOG": "1"} for message in systemd.drain())
+    server.kill(signal.SIGQUIT)
+    messages = systemd.wait_for("READY")
+    assert [message["MAINPID"] for message in messages if "MAINPID" in message] == [str(new)] * 2
+    assert not any("STOPPING" in message for message in messages)
+    systemd.wait_for("WATCHDOG")
+    os.kill(new, signal.SIGTERM)
+    systemd.wait_for("STOPPING")
+    wait_for(lambda: not processes.alive(new), "the end of the new one")
+    server.ended = True

@@ -268,3 +268,30 @@ def test_what_cannot_be_watched_is_looked_at(call: str, serve: Serve, tmp_path: 
         server.stop()
     finally:
         server.destroy()
+
+
+SLOW = """
+import os, time
+def held():
+    return os.path.exists("../hold") and open("../hold").read() == str(os.getpid())
+if held():
+    open("../loading", "a").close()
+while held():
+    time.sleep(0.01)
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Length", "2")])
+    return [b"ok"]
+"""
+
+
+def test_a_change_while_preloaded_code_is_loaded_anew_is_not_lost(serve: Serve, tmp_path: Path) -> None:
+    path = tmp_path / "reload"
+    server = serve("app:app", "--preload", "--touch-reload", str(path), source=SLOW)
+    # Not the process that tries whether the code loads: the arbiter, which is executed anew.
+    (server.home / "hold").write_text(str(server.pid))
+    path.touch()
+    wait_for((server.home / "loading").exists, "the code to be loaded")
+    path.touch()
+    (server.home / "hold").unlink()
+    wait_for(lambda: reloads(server) == 2, "the second reload")
+    wait_for(server.booted, "a worker")

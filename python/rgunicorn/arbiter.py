@@ -186,10 +186,6 @@ class Arbiter(Orders, Reports, Program):
             cfg.shutdown_delay,
         )
 
-    def touch_files(self) -> list[str]:
-        """The files of `touch_reload`: relative ones are where the application is."""
-        return [os.path.join(self.cfg.chdir, name) for name in self.cfg.touch_reload]
-
     def new_worker(self, slot: _native.Slot, lifeline: int) -> Worker:
         """Makes the object of a worker that is about to be forked."""
         self.worker_age += 1

@@ -33,11 +33,17 @@ _UNACKED = 24
 
 
 class BaseSocket:
-    """Listens on `address`, or takes over the descriptor `fd`, which is bound already. Raises OSError."""
+    """Listens on `address`, or takes over the descriptor `fd`, which is bound already. Raises OSError.
+
+    With `later` it has the address, and nobody can connect before `listen_now`.
+    """
 
     FAMILY: ClassVar[socket.AddressFamily]
 
-    def __init__(self, address: Any, conf: Config, log: Logger, fd: int | None = None) -> None:
+    def __init__(
+        self, address: Any, conf: Config, log: Logger, fd: int | None = None, later: bool = False
+    ) -> None:
+        self._later = later
         #: As the configuration has it; the real one is `getsockname()`.
         self.cfg_addr = address
         self.conf = conf
@@ -66,9 +72,15 @@ class BaseSocket:
         if not bound:
             self.bind(sock)
         sock.setblocking(False)
-        if not _is_listening(sock):
+        if not (self._later or _is_listening(sock)):
             sock.listen(min(self.conf.backlog, _LARGEST_BACKLOG))
         return sock
+
+    def listen_now(self) -> None:
+        """Lets clients connect. Raises OSError."""
+        self._later = False
+        if not _is_listening(self.sock):
+            self.sock.listen(min(self.conf.backlog, _LARGEST_BACKLOG))
 
     def bind(self, sock: socket.socket) -> None:
         """Binds it to the address."""
@@ -137,10 +149,12 @@ class UnixSocket(BaseSocket):
 
     FAMILY = socket.AF_UNIX
 
-    def __init__(self, addr: Any, conf: Config, log: Logger, fd: int | None = None) -> None:
+    def __init__(
+        self, addr: Any, conf: Config, log: Logger, fd: int | None = None, later: bool = False
+    ) -> None:
         #: Path, device and inode of the file that `bind` made.
         self.file: tuple[str, int, int] | None = None
-        super().__init__(addr, conf, log, fd=fd)
+        super().__init__(addr, conf, log, fd, later)
 
     def __str__(self) -> str:
         name = self.sock.getsockname()
@@ -190,12 +204,17 @@ def create_sockets(conf: Config, log: Logger, fds: Sequence[int] | None = None) 
     return open_listeners(conf, log, conf.address)
 
 
-def open_listeners(conf: Config, log: Logger, addresses: Iterable[util.Address]) -> list[BaseSocket]:
-    """Listens on `addresses`. Exits with status 1, and keeps none, if one cannot be had."""
+def open_listeners(
+    conf: Config, log: Logger, addresses: Iterable[util.Address], later: bool = False
+) -> list[BaseSocket]:
+    """Listens on `addresses`. Exits with status 1, and keeps none, if one cannot be had.
+
+    `later`: they have the addresses, and nobody can connect before `listen_now`.
+    """
     listeners: list[BaseSocket] = []
     try:
         for address in addresses:
-            listeners.append(_listen_patiently(conf, log, address))
+            listeners.append(_listen_patiently(conf, log, address, later))
     except BaseException:
         close_sockets(listeners)
         raise
@@ -220,19 +239,19 @@ def hand_out_at_once(listeners: Iterable[BaseSocket]) -> None:
             listener.sock.setsockopt(socket.IPPROTO_TCP, option, 0)
 
 
-def listen(conf: Config, log: Logger, address: Any) -> BaseSocket:
+def listen(conf: Config, log: Logger, address: Any, later: bool = False) -> BaseSocket:
     """Listens on one address, at once or not at all.
 
     Raises OSError; RuntimeError where the path of a Unix socket is taken by something else.
     """
-    return _kind(address)(address, conf, log)
+    return _kind(address)(address, conf, log, later=later)
 
 
-def _listen_patiently(conf: Config, log: Logger, address: Any) -> BaseSocket:
+def _listen_patiently(conf: Config, log: Logger, address: Any, later: bool) -> BaseSocket:
     name = _printable(str(address))
     for attempt in range(ATTEMPTS):
         try:
-            return listen(conf, log, address)
+            return listen(conf, log, address, later)
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 log.error("Connection in use: %s", name)

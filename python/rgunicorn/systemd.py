@@ -57,7 +57,7 @@ def sd_notify(state: str, logger: Logger, unset_environment: bool = False, wait:
 
 def watchdog_interval() -> float | None:
     """Seconds within which systemd wants to hear of this process again and again; None if it does not."""
-    if os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+    if os.environ.get("WATCHDOG_PID") not in (None, "", str(os.getpid())):
         return None
     microseconds = os.environ.get("WATCHDOG_USEC", "")
     return int(microseconds) / 1e6 if microseconds.isdecimal() and int(microseconds) else None

@@ -1,6 +1,7 @@
 //! The Python side of the arbiter as Rust calls it: the log, the configuration, the worker objects and the
 //! hooks. It asks and tells; it decides nothing.
 
+use std::collections::HashMap;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use pyo3::types::PyTuple;
 use super::children::Children;
 use super::line::{Arg, Level, Line};
 use super::plan::{Lifetime, Limits};
+use super::touch::Print;
 use crate::log::Reason;
 use crate::scoreboard::RequestLine;
 
@@ -120,6 +122,14 @@ impl<'a, 'py> Host<'a, 'py> {
     /// The files of `touch_reload`, as absolute paths.
     pub fn touch_files(&self) -> PyResult<Vec<PathBuf>> {
         self.arbiter.call_method0("touch_files")?.extract()
+    }
+
+    /// Those files as the program before this one, in this process, knew them.
+    pub fn touch_files_before(&self) -> PyResult<HashMap<PathBuf, Option<Print>>> {
+        type Found = HashMap<PathBuf, Option<(u64, u64, Option<(i64, i64)>)>>;
+        let found: Found = self.arbiter.call_method0("touch_files_before")?.extract()?;
+        let print = |(device, inode, modified)| Print { device, inode, modified };
+        Ok(found.into_iter().map(|(path, known)| (path, known.map(print))).collect())
     }
 
     /// Writes one line to the error log.

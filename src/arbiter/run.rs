@@ -117,6 +117,7 @@ impl<'a, 'py> Run<'a, 'py> {
         for (token, fd) in watched.into_iter().flatten().enumerate() {
             poll.registry().register(&mut SourceFd(&fd.as_raw_fd()), Token(token), Interest::READABLE)?;
         }
+        let touch = Touch::of_former(host.touch_files_before()?);
         let mut run = Self {
             limits: host.limits()?,
             host,
@@ -127,7 +128,7 @@ impl<'a, 'py> Run<'a, 'py> {
             board,
             undertaker: Undertaker::new(),
             pokes,
-            touch: Touch::default(),
+            touch,
             poll,
             events: Events::with_capacity(8),
             lifeline,

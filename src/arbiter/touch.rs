@@ -38,9 +38,16 @@ pub struct Touch {
     burst: Option<Burst>,
     eyes: Option<Eyes>,
     look_at: Option<Time>,
+    former: HashMap<PathBuf, Option<Print>>,
 }
 
 impl Touch {
+    /// Files as they were when the program before this one, in this process, last knew of them. What has happened since
+    /// is a change too.
+    pub fn of_former(former: HashMap<PathBuf, Option<Print>>) -> Self {
+        Self { former, ..Self::default() }
+    }
+
     /// Which of `files`, absolute paths, have changed since this was called last. Those that are new to it have not.
     /// What can be watched from now on makes `registry` report `token`.
     pub fn changed(
@@ -53,7 +60,11 @@ impl Touch {
         if !self.record.is_of(files) {
             self.eyes = self.eyes.take().or_else(|| Eyes::open(registry, token).ok());
             self.watch(files, now);
-            self.record.replace(files, look);
+            let former = std::mem::take(&mut self.former);
+            self.record.replace(files, |path| former.get(path).copied().unwrap_or_else(|| look(path)));
+            if self.record.differs(look) {
+                self.burst = Some(Burst::continued(self.burst.take(), now));
+            }
         }
         if self.has_noticed(registry, token, now) {
             self.burst = Some(Burst::continued(self.burst.take(), now));
@@ -74,6 +85,10 @@ impl Touch {
     }
 
     fn has_noticed(&mut self, registry: &Registry, token: Token, now: Time) -> bool {
+        // Whether a burst is over cannot be told with shut eyes.
+        if self.burst.as_ref().is_some_and(|burst| now >= burst.over_at()) {
+            self.eyes.iter_mut().for_each(|eyes| eyes.shut_until = eyes.shut_until.map(|_| now));
+        }
         let told = self.eyes.as_mut().is_some_and(|eyes| eyes.have_noticed(registry, token, now));
         let looks = self.look_at.is_some_and(|moment| now >= moment);
         if looks {
@@ -107,10 +122,13 @@ impl Burst {
 /// What tells a file from another one, and from its former self. Of a directory only which one it is: files in it come
 /// and go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Print {
-    device: u64,
-    inode: u64,
-    modified: Option<(i64, i64)>,
+pub struct Print {
+    /// Of the filesystem.
+    pub device: u64,
+    /// In the filesystem.
+    pub inode: u64,
+    /// Seconds and nanoseconds; `None`: a directory.
+    pub modified: Option<(i64, i64)>,
 }
 
 fn look(path: &Path) -> Option<Print> {

@@ -48,9 +48,12 @@ def open_shared(cfg: Config, log: Logger) -> tuple[list[sock.BaseSocket], bool]:
 
 
 def open_own(cfg: Config, log: Logger, exit_status: int) -> list[sock.BaseSocket]:
-    """The listeners of one worker, in its process. Exits with `exit_status` where one cannot be had."""
+    """The listeners of one worker, in its process. Exits with `exit_status` where one cannot be had.
+
+    They listen when the worker has loaded the application: from then on the kernel gives them connections.
+    """
     try:
-        return sock.open_listeners(cfg, log, own_addresses(cfg))
+        return sock.open_listeners(cfg, log, own_addresses(cfg), later=True)
     except SystemExit:
         sys.exit(exit_status)
 
@@ -75,6 +78,8 @@ def adopted(cfg: Config, log: Logger, descriptions: Iterable[list[Any]]) -> list
         if isinstance(listener, sock.UnixSocket):
             listener.file = file and (file[0], file[1], file[2])
         found.append(listener)
+    # Their workers may have been of another class.
+    sock.hand_out_at_once(found)
     return found
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -144,6 +145,7 @@ class Program:
             "reexec_pid": self.reexec_pid,
             "worker_age": self.worker_age,
             "workers": {pid: _plain_attributes(worker) for pid, worker in self.WORKERS.items()},
+            "touched": {path: _print(path) for path in self.touch_files()},
             # Should the program not come to its arbiter.
             "descriptors": [listener.fileno() for listener in listeners],
             "files": self._files(listeners),
@@ -227,6 +229,15 @@ class Program:
 
         self.WORKERS[pid] = FormerWorker.of(self, pid, attributes, slot)
 
+    def touch_files(self) -> list[str]:
+        """The files of `touch_reload`: relative ones are where the application is."""
+        return [os.path.join(self.cfg.chdir, name) for name in self.cfg.touch_reload]
+
+    def touch_files_before(self) -> dict[str, Any]:
+        """Those of the program before this one, as they were when this one was executed."""
+        found: dict[str, list[Any] | None] = _start.LEFT.get("touched", {})
+        return {path: known and (*known[:2], known[2] and tuple(known[2])) for path, known in found.items()}
+
     def take_held_signals(self) -> list[int]:
         """Signals that have come before there was a loop, oldest first."""
         return held.take() if _start.role() == _start.RENEWAL else []
@@ -266,6 +277,16 @@ class Program:
         util.flush_streams()
         start = self.START_CTX
         _start.execute(start[0], start["args"], start["cwd"], environment, {**left, "pid": os.getpid()})
+
+
+def _print(path: str) -> tuple[int, int, tuple[int, int] | None] | None:
+    """What tells a file from its former and later self, as `arbiter::touch` has it; None: it is not there."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    when = None if stat.S_ISDIR(found.st_mode) else divmod(found.st_mtime_ns, 1_000_000_000)
+    return found.st_dev, found.st_ino, when
 
 
 def _plain_attributes(thing: object) -> dict[str, Any]:

@@ -59,10 +59,9 @@ class ReactorWorker(Worker):
             self.poke()
 
     def release_listeners(self) -> None:
-        """Closes this worker's copies of the listeners.
+        """Closes this worker's copies of the listeners: whoever has connected by then is served.
 
-        Called when the worker leaves by the native loop, which has copies of its own: who has connected by
-        then is served.
+        Called by the native loop, which has copies of its own, when the worker leaves.
         """
         for listener in self.sockets:
             listener.close()

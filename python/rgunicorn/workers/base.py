@@ -122,6 +122,8 @@ class Worker:
         if self.reloader is not None:
             self.reloader.start()
         self.cfg.post_worker_init(self)
+        for listener in self.own_sockets:
+            listener.listen_now()
         self.booted = True
         if self.slot is not None:
             self.slot.loaded()

@@ -33,7 +33,6 @@ impl Run<'_, '_> {
         }
     }
 
-    /// A file of `touch_reload` that has changed is a HUP.
     pub(super) fn collect_children(&mut self) {
         while let Some((pid, exit, status)) = fork::reap() {
             self.look();

@@ -65,6 +65,19 @@ fn a_file_that_stays_in_the_setting_keeps_what_is_known_of_it() {
     assert_eq!(record.update(|_| print(1, 2)), paths(&["/b"]));
 }
 
+#[test]
+fn a_file_that_has_changed_while_the_program_was_executed_anew_has_changed() {
+    let directory = tempfile::tempdir().unwrap();
+    let files: Vec<_> = ["same", "gone", "new"].iter().map(|name| directory.path().join(name)).collect();
+    fs::write(&files[0], "").unwrap();
+    let former = [(files[0].clone(), look(&files[0])), (files[1].clone(), print(1, 1))].into_iter().collect();
+    let mut touch = Touch::of_former(former);
+    let poll = mio::Poll::new().unwrap();
+    assert_eq!(touch.changed(&files, poll.registry(), Token(0), ms(0)), paths(&[]));
+    let due = touch.deadline().unwrap();
+    assert_eq!(touch.changed(&files, poll.registry(), Token(0), due), [files[1].clone()]);
+}
+
 /// Each directory on the way to `path`, with the next name, below a directory of the test's own.
 fn way(root: &Path, path: &Path) -> (Vec<String>, Option<PathBuf>) {
     let mut steps = Vec::new();
