@@ -14,7 +14,7 @@ from typing import Any
 from support.traffic import Outcome
 
 from .contenders import CONTENDERS, Contender
-from .scenarios import SCENARIOS, Scenario, run
+from .scenarios import SCENARIOS, Scenario, reload, run
 
 
 def main() -> None:
@@ -54,13 +54,15 @@ def tried(contender: Contender, scenario: Scenario, rounds: int) -> tuple[str, d
     except AssertionError as error:
         print(error, file=sys.stderr)
         return "did not come to an end", {}
-    return cell_of(outcome), outcome.summary
+    return cell_of(outcome, scenario), outcome.summary
 
 
-def cell_of(outcome: Outcome) -> str:
-    """Failures, requests, and the slowest response."""
+def cell_of(outcome: Outcome, scenario: Scenario) -> str:
+    """Failures, requests, the slowest response, and whether new code was not served where it was to be."""
     found = outcome.summary
-    return f"**{found['failed']}** of {found['requests']:,}, {1000 * found['max']:,.0f} ms"
+    cell = f"**{found['failed']}** of {found['requests']:,}, {1000 * found['max']:,.0f} ms"
+    stale = scenario.act is reload and {answer.version for answer in outcome.answers} == {"1"}
+    return f"{cell}, old code" if stale else cell
 
 
 def table(contenders: list[Contender], scenarios: list[Scenario], cells: dict[tuple[str, str], str]) -> str:

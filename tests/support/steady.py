@@ -171,7 +171,7 @@ class Steady:
                 outcome.assert_nothing_lost(self.bound)
             except AssertionError as error:
                 raise AssertionError(self.server.report(str(error))) from None
-        self.before.assert_back(Footprint(self), self)
+        self.before.assert_back(self)
         self._stop()
 
     def _stop(self) -> None:
@@ -197,23 +197,26 @@ class Footprint:
         self.workers = [kinds(pid) for pid in steady.workers()]
         self.memory = proportional_memory(steady.arbiter)
 
-    def assert_back(self, now: Footprint, steady: Steady) -> None:
-        """The service holds no more than before, once connections that have ended are closed."""
+    def assert_back(self, steady: Steady) -> None:
+        """The service holds no more than before, once connections and processes that end are gone."""
 
         def back() -> bool:
             found = Footprint(steady)
-            return found.arbiter == self.arbiter and all(each in self.workers for each in found.workers)
+            return (
+                found.arbiter == self.arbiter
+                and all(each in self.workers for each in found.workers)
+                and found.memory - self.memory < GROWTH
+            )
 
         try:
-            wait_for(back, "the descriptors of before", 10)
+            wait_for(back, "what the service held before", 10)
         except AssertionError:
             found = Footprint(steady)
             raise AssertionError(
                 f"{steady.name}: arbiter {self.arbiter} -> {found.arbiter}\n"
-                f"workers {self.workers}\n     -> {found.workers}"
+                f"workers {self.workers}\n     -> {found.workers}\n"
+                f"memory of the arbiter {self.memory} -> {found.memory}"
             ) from None
-        grown = now.memory - self.memory
-        assert grown < GROWTH, f"{steady.name}: the arbiter has grown by {grown} bytes from {self.memory}"
 
 
 def booted(arbiter: int) -> list[int]:

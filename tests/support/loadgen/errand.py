@@ -10,6 +10,8 @@ from dataclasses import dataclass
 LINE, LINES = 16, 65_536
 #: Bytes of a body that is sent.
 BODY = 30_000
+#: And of one that is too large for memory.
+UPLOAD = 3_200_000
 
 numbers = itertools.count(1)
 
@@ -80,6 +82,27 @@ def posting(due: float) -> list[Errand]:
     return [Errand("posting", due, parts, body)]
 
 
+def chunked(due: float) -> list[Errand]:
+    """A POST in chunks, the first of which is cut in two; the server is asked to say when it wants them."""
+    number = next(numbers)
+    chunk = b"%d " % number * 1000
+    first = head("POST", f"/post/{number}", "Transfer-Encoding: chunked", "Expect: 100-continue")
+    framed = b"%x\r\n%s\r\n" % (len(chunk), chunk)
+    cut = len(framed) // 2
+    pieces = [first, framed[:cut], framed[cut:], framed + framed, b"0\r\n\r\n"]
+    return [Errand("chunked", due, [(0.05 * at, data) for at, data in enumerate(pieces)], chunk * 3)]
+
+
+def uploading(due: float) -> list[Errand]:
+    """A POST of 3 MB, more than a server keeps in memory, in ten pieces."""
+    number = next(numbers)
+    line = b"%0*d\n" % (LINE - 1, number)
+    piece = line * (UPLOAD // LINE // 10)
+    first = head("POST", f"/post/{number}", f"Content-Length: {10 * len(piece)}")
+    parts = [(0.03 * at, (b"" if at else first) + piece) for at in range(10)]
+    return [Errand("uploading", due, parts, piece * 10)]
+
+
 def dribbling(due: float) -> list[Errand]:
     """A GET whose head comes in three pieces."""
     number = next(numbers)
@@ -111,6 +134,8 @@ STYLES: dict[str, Style] = {
     "once": Style(once, kept=False),
     "pipelined": Style(pipelined),
     "posting": Style(posting),
+    "chunked": Style(chunked),
+    "uploading": Style(uploading, whole=False),
     "dribbling": Style(dribbling),
     "reading": Style(reading, pace=0.01, whole=False),
     "streaming": Style(streaming, whole=False),
