@@ -1,4 +1,4 @@
-"""A connection belongs to the service: another worker goes on where one leaves, or has no hand free."""
+"""A connection belongs to the service: when a worker leaves, or has no hand free, another goes on with it."""
 
 from __future__ import annotations
 

@@ -46,6 +46,8 @@ if os.path.exists("../hold") and "RGUNICORN_START" not in os.environ:
         time.sleep(0.01)
 """
 
+STRAY = "os.set_inheritable(os.open(os.devnull, os.O_RDONLY), True)"
+
 HUP, TERM = signal.SIGHUP, signal.SIGTERM
 
 
@@ -59,10 +61,10 @@ def says(server: Server, text: str) -> bool:
     return server.get().text == f"{text} {server.pid}"
 
 
-def reload(server: Server, text: str) -> None:
+def reload(server: Server, text: str, top: str = "") -> None:
     """Changes the application, and waits until the new one alone is served."""
     before = server.workers()
-    write(server, text)
+    write(server, text, top)
     server.kill(HUP)
     wait_for(lambda: says(server, text), f"{text}: {server.tail()}")
     wait_for(lambda: not set(before) & set(server.workers()), "the end of the old workers")
@@ -80,11 +82,13 @@ def begin(serve: Serve, *flags: str, **settings: object) -> Server:
 
 @pytest.mark.parametrize("kind", ["tcp", "unix"])
 def test_new_code_is_served_by_the_same_arbiter_and_nothing_is_left_open(kind: str, serve: Serve) -> None:
-    server = begin(serve, "-w", "2", "-p", "pid", kind=kind)
+    # What the application opens for programs that it starts, too.
+    source = APP.format(text="one", top=STRAY)
+    server = serve("app:app", "--preload", "-w", "2", "-p", "pid", kind=kind, source=source)
     opened = sorted(name.partition(":")[0] for name in processes.descriptors(server.pid))
     worker_opened = len(processes.descriptors(server.workers()[0]))
     for number in range(5):
-        reload(server, f"number {number}")
+        reload(server, f"number {number}", top=STRAY)
         wait_for(lambda: len(server.booted()) == 2, "two workers")
         now = sorted(name.partition(":")[0] for name in processes.descriptors(server.pid))
         assert now == opened
@@ -183,6 +187,21 @@ def test_signals_and_deaths_during_the_import_count(serve: Serve) -> None:
     wait_for(lambda: not alive(stays_on), "the end of the old worker")
     server.wait_for_log("Handling signal: ttin$")
     server.wait_for_log("Handling signal: usr1$")
+
+
+def test_a_file_that_is_touched_during_the_import_counts(serve: Serve, tmp_path: Path) -> None:
+    touched = tmp_path / "touched"
+    touched.touch()
+    server = begin(serve, "--touch-reload", str(touched))
+    (server.home / "hold").touch()
+    write(server, "two", top=HOLD_IN_ARBITER)
+    server.kill(HUP)
+    wait_for(lambda: held(server), "the import")
+    write(server, "three")
+    touched.write_text("now")
+    (server.home / "hold").unlink()
+    server.wait_for_log("touch_reload: .* has changed$")
+    wait_for(lambda: says(server, "three"), "the latest code")
 
 
 def test_an_import_that_fails_after_its_proof_leaves_the_old_workers(serve: Serve) -> None:

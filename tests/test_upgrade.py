@@ -181,9 +181,24 @@ def test_with_reuse_port_each_has_sockets_of_its_own() -> None:
         close(server, new)
 
 
-def test_sockets_of_systemd_are_passed_on(tmp_path: Path) -> None:
+def test_addresses_of_the_new_configuration_are_opened(serve: Serve, tmp_path: Path) -> None:
+    config = f"bind = ['127.0.0.1:0', 'unix:{tmp_path}/one']"
+    server = serve("app:app", source=HELLO.format(text="one"), binds=[], config=config)
+    tcp = server.address
+    (server.directory / "gunicorn.conf.py").write_text(config.replace("/one", "/two"))
+    new = upgrade(server)
+    end(server.pid)
+    for server.addresses in [[tcp], [f"{tmp_path}/two"]]:
+        assert answers_of(server, 3) == {f"one {new}"}
+    wait_for(lambda: [path.name for path in tmp_path.iterdir()] == ["two"], "the end of the old address")
+    close(server, new)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("flags", [[], ["--reuse-port"]], ids=["shared", "reuse-port"])
+def test_sockets_of_systemd_are_passed_on(flags: list[str], tmp_path: Path) -> None:
     path = tmp_path / "socket"
-    with Passed([str(path), "127.0.0.1"]) as server:
+    with Passed([str(path), "127.0.0.1"], *flags) as server:
         for _ in range(2):
             old, new = listening(server)[-1], upgrade(server)
             end(old, QUIT)

@@ -7,6 +7,7 @@ Whoever executes the program leaves it a variable, which is meant for one proces
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -79,6 +80,27 @@ def command() -> list[str]:
     return [sys.executable, *given]
 
 
+def keep_strays(passed: set[int]) -> None:
+    """Closes, when the program is executed, what something has left open for others, but not `passed`.
+
+    Those that the program was started with stay. Otherwise each execution would leave some more open.
+    """
+    for fd in _inheritable() - GIVEN - passed:
+        with contextlib.suppress(OSError):
+            os.set_inheritable(fd, False)
+
+
+def _inheritable() -> set[int]:
+    """The descriptors, beside the standard ones, that an executed program would have."""
+    found = set()
+    with contextlib.suppress(OSError):
+        for name in os.listdir("/proc/self/fd"):
+            with contextlib.suppress(OSError):
+                if int(name) > 2 and os.get_inheritable(int(name)):
+                    found.add(int(name))
+    return found
+
+
 def is_program() -> bool:
     """Whether executing the command in this process would start again what runs here."""
     return os.getpid() == _process and bool(sys.executable and sys.orig_argv)
@@ -114,6 +136,9 @@ def predecessor() -> int:
         return int(named)
     return 0
 
+
+#: Descriptors that whoever has started the program wanted it to have.
+GIVEN = set(LEFT["given"]) if role() == RENEWAL else _inheritable()
 
 if role() == RENEWAL:
     # As early as can be: until then signals are blocked.

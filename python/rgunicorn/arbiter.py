@@ -141,7 +141,7 @@ class Arbiter(Orders, Reports, Program):
             self._write_pidfile()
             self.cfg.on_starting(self)
             self.init_signals()
-            self.LISTENERS, self.systemd = listening.open_shared(self.cfg, self.log)
+            self._open_listeners()
             self.log.debug("Arbiter booted")
             self.log.info("Listening at: %s (%s)", self._listening_at(), self.pid)
             self.log.info("Using worker: %s", self.cfg.worker_class_str)

@@ -40,8 +40,8 @@ impl Undertaker {
     }
 
     /// Whether a process that ended so may have been ended for want of memory.
-    pub fn starved(&mut self, exit: Exit) -> bool {
-        exit == Exit::Signal(Signal::SIGKILL as i32) && self.casualties.grew()
+    pub fn starved(&mut self, exit: Exit, now: Time) -> bool {
+        exit == Exit::Signal(Signal::SIGKILL as i32) && self.casualties.claim(now)
     }
 
     /// Does what is due. What fails is the user's logger or hook.

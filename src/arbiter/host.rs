@@ -94,10 +94,11 @@ impl<'a, 'py> Host<'a, 'py> {
         self.tell("promote", ())
     }
 
-    /// Executes the program anew; comes back only by an exception. `waiting`: signals that nobody has acted on.
-    pub fn execute(&self, estate: &str, waiting: &[Signal]) -> PyResult<()> {
+    /// Executes the program anew; comes back only by an exception. `passed`: the descriptors that `estate` names;
+    /// `waiting`: signals that nobody has acted on.
+    pub fn execute(&self, estate: &str, passed: Vec<i32>, waiting: &[Signal]) -> PyResult<()> {
         let waiting: Vec<i32> = waiting.iter().map(|&signal| signal as i32).collect();
-        self.tell("execute", (estate, waiting))
+        self.tell("execute", (estate, passed, waiting))
     }
 
     /// The settings that decide about workers, as they are now.

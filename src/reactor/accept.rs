@@ -34,9 +34,13 @@ pub(super) enum Accepting {
 }
 
 impl Reactor {
-    /// Takes connections until one has a complete request: those that other workers pass on first, which are older.
+    /// Takes connections until one has a complete request: new ones, and those that other workers pass on.
     pub(super) fn accept(&mut self) -> Option<Exchange> {
-        self.take_over().or_else(|| self.accept_new())
+        if self.offers.take_turn() {
+            self.take_over().or_else(|| self.accept_new())
+        } else {
+            self.accept_new().or_else(|| self.take_over())
+        }
     }
 
     fn accept_new(&mut self) -> Option<Exchange> {

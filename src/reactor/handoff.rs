@@ -34,6 +34,8 @@ pub(super) struct Offers {
     pub waiting: bool,
     /// How many may still be taken in this turn.
     pub budget: usize,
+    /// New connections come first.
+    last: bool,
     /// When those that a leaving worker could not pass on are offered again, in nanoseconds.
     pub again: Option<u64>,
     pause: u64,
@@ -42,6 +44,17 @@ pub(super) struct Offers {
 impl Offers {
     pub fn begin_turn(&mut self) {
         self.budget = TAKEN_AT_ONCE;
+    }
+
+    /// The turn takes long.
+    pub fn go_on(&mut self) {
+        self.budget = self.budget.max(1);
+    }
+
+    /// Whether they come before new connections this time: both in turn.
+    pub fn take_turn(&mut self) -> bool {
+        self.last = !self.last;
+        self.last
     }
 
     /// There is no room: ours are offered again after a while.

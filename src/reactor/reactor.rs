@@ -80,6 +80,8 @@ pub struct Reactor {
     pub(super) knocked_at: u64,
     /// Nobody would have let them in since then.
     pub(super) stood_in: bool,
+    /// The last request came from a kept connection.
+    pub(super) served_kept: bool,
     /// How many connections may still be accepted in this turn.
     pub(super) burst: usize,
     pub(super) accepting: Accepting,
@@ -137,6 +139,7 @@ impl Reactor {
             acceptable: 0,
             knocked_at: 0,
             stood_in: false,
+            served_kept: false,
             burst: 0,
             accepting: Accepting::Stopped,
             offers: Offers::default(),
@@ -234,18 +237,25 @@ impl Reactor {
     }
 
     fn find_exchange(&mut self) -> Option<Exchange> {
-        if self.ahead > 0 {
-            // Who wants to connect gets a turn too, before the understudy may rest again for want of hands.
+        // A turn of the loop can be long: who comes new has a place after each of those who are here.
+        let place = std::mem::take(&mut self.served_kept);
+        if place {
+            self.burst = self.burst.max(1);
+            self.offers.go_on();
+        }
+        // And before the understudy may rest again for want of hands.
+        if place || self.ahead > 0 {
             let newcomer = self.accept();
             if newcomer.is_some() {
                 return newcomer;
             }
-            self.ahead -= 1;
-            if let Some(exchange) = self.ready.pop_front() {
-                return Some(exchange);
-            }
         }
-        self.read_next().or_else(|| self.accept())
+        let ahead = self.ahead > 0;
+        self.ahead = self.ahead.saturating_sub(1);
+        let read = if ahead { self.ready.pop_front() } else { None };
+        let kept = read.or_else(|| self.read_next());
+        self.served_kept = kept.is_some();
+        kept.or_else(|| self.accept())
     }
 
     fn read_next(&mut self) -> Option<Exchange> {

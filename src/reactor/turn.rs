@@ -24,6 +24,7 @@ impl Reactor {
         self.acceptable |= self.dispatch(events);
         self.pass_on();
         self.go_on();
+        self.ahead = self.ready.len();
         self.rested();
     }
 
@@ -52,11 +53,11 @@ impl Reactor {
     pub(super) fn stir(&mut self) {
         self.now = clock::monotonic();
         self.go_on();
+        self.ahead = self.ready.len();
     }
 
     fn go_on(&mut self) {
         self.readable.extend(self.later.drain(..));
-        self.ahead = self.ready.len();
     }
 
     /// The connections on which something may be sent now.

@@ -546,8 +546,8 @@ with every worker class, those of tornado with `tornado`.",
         default: Literal::Bool(false),
         description: "Import the application before the workers are forked.
 
-It saves memory and start-up time; new code then needs a restart, a reload does not import it again. `gevent` and `eventlet` patch the
-standard library in the workers, which is too late for what has been imported: an application for these should patch it by itself first.",
+It saves memory and start-up time. HUP loads new code too: once a process has proved that it loads, the arbiter executes its program anew in
+place, as the same process, and replaces the workers. `gevent` and `eventlet` patch the standard library in the workers, which is too late for what has been imported: an application for these should patch it by itself first.",
         mistaken: &["preload", "preload_application", "preloaded_app"],
         ..PLAIN
     },

@@ -74,7 +74,9 @@ def _prepare(arbiter: Arbiter, worker: Worker) -> None:
 def _boot_and_run(arbiter: Arbiter, worker: Worker) -> None:
     util.set_process_title(f"worker [{arbiter.proc_name}]")
     arbiter.log.info("Booting worker with pid: %s", worker.pid)
-    worker.own_sockets = listening.open_own(arbiter.cfg, arbiter.log, arbiter.WORKER_BOOT_ERROR)
+    # Those of systemd stand for all.
+    if not arbiter.systemd:
+        worker.own_sockets = listening.open_own(arbiter.cfg, arbiter.log, arbiter.WORKER_BOOT_ERROR)
     worker.sockets = [*worker.sockets, *worker.own_sockets]
     arbiter.cfg.post_fork(arbiter, worker)
     worker.init_process()

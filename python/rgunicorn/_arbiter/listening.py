@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rgunicorn import _start, sock, systemd, util
@@ -14,6 +15,16 @@ from rgunicorn import _start, sock, systemd, util
 if TYPE_CHECKING:
     from rgunicorn.config import Config
     from rgunicorn.glogging import Logger
+
+
+@dataclass
+class Opened:
+    """The listeners of an arbiter that starts."""
+
+    listeners: list[sock.BaseSocket]
+    #: Those that only the workers of the arbiter before it serve, by their address.
+    unwanted: dict[str, sock.BaseSocket] = field(default_factory=dict)
+    of_systemd: bool = False
 
 
 def shared_addresses(cfg: Config) -> list[util.Address]:
@@ -30,21 +41,33 @@ def own_addresses(cfg: Config) -> list[util.Address]:
     return [address for address in cfg.address if isinstance(address, tuple)]
 
 
-def open_shared(cfg: Config, log: Logger) -> tuple[list[sock.BaseSocket], bool]:
-    """The listeners of the arbiter, and whether they came from systemd. Exits where one cannot be had."""
+def open_shared(cfg: Config, log: Logger) -> Opened:
+    """The listeners of the arbiter. Exits where one cannot be had."""
     passed = os.environ.pop("GUNICORN_FD", None)
     if _start.role() == _start.UPGRADE:
-        left = _start.LEFT
-        return adopted(cfg, log, left["listeners"]), left["systemd"]
+        return _open_as_successor(cfg, log, _start.LEFT)
     if passed and _start.predecessor():
         fds = [int(fd) for fd in passed.split(",") if fd.isdecimal()]
-        return sock.create_sockets(cfg, log, fds), False
+        return Opened(sock.create_sockets(cfg, log, fds))
     first, count = systemd.SD_LISTEN_FDS_START, systemd.listen_fds()
     if count:
-        return sock.create_sockets(cfg, log, range(first, first + count)), True
+        return Opened(sock.create_sockets(cfg, log, range(first, first + count)), of_systemd=True)
     if own_addresses(cfg):
-        return sock.open_listeners(cfg, log, shared_addresses(cfg)), False
-    return sock.create_sockets(cfg, log), False
+        return Opened(sock.open_listeners(cfg, log, shared_addresses(cfg)))
+    return Opened(sock.create_sockets(cfg, log))
+
+
+def _open_as_successor(cfg: Config, log: Logger, left: dict[str, Any]) -> Opened:
+    """Those of the arbiter before this one, as far as the configuration still has their addresses."""
+    inherited = adopted(cfg, log, left["listeners"])
+    if left["systemd"] or any(isinstance(address, int) for address in cfg.address):
+        return Opened(inherited, of_systemd=left["systemd"])
+    addresses = shared_addresses(cfg)
+    kept = {str(listener.cfg_addr): listener for listener in inherited}
+    made = iter(sock.open_listeners(cfg, log, [each for each in addresses if str(each) not in kept]))
+    found = [kept.get(str(each)) or next(made) for each in addresses]
+    unwanted = {name: listener for name, listener in kept.items() if listener not in found}
+    return Opened(found, unwanted)
 
 
 def open_own(cfg: Config, log: Logger, exit_status: int) -> list[sock.BaseSocket]:

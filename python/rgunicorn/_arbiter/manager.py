@@ -40,12 +40,13 @@ class Manager:
     def __init__(self, log: Logger, follows: bool = False, renewed: bool = False) -> None:
         self._log = log
         self._is_there = bool(os.environ.get("NOTIFY_SOCKET"))
+        self._follows = follows
         self._successor = 0
-        self._phase = Phase.STARTING
+        self._phase = Phase.RELOADING if renewed else Phase.STARTING
         self._status = ""
         self._interval = systemd.watchdog_interval()
         # It has been told to be patient.
-        self._waits = False
+        self._waits = renewed
         self._next_beat = time.monotonic()
 
     def reloads(self) -> None:
@@ -76,7 +77,7 @@ class Manager:
                 self._tell("STOPPING=1")
 
     def ends(self) -> None:
-        """This process is about to end. Not earlier: only the main one is believed that it lives."""
+        """This arbiter has ended what it did. Not earlier: only the main process can tell that it lives."""
         if self._successor:
             self._tell(f"MAINPID={self._successor}")
 

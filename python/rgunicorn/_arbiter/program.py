@@ -67,10 +67,12 @@ class Program:
     _shared: list[util.Address]
     _log_cfg: Config | None
     _before: Before | None
+    _older: dict[str, sock.BaseSocket]
     _manager: Manager
 
     if TYPE_CHECKING:
 
+        def keep_reload(self) -> None: ...
         def superseded(self) -> list[sock.BaseSocket]: ...
         def _write_pidfile(self, gone: int = 0) -> None: ...
         def _rebound(self, before: Before) -> list[sock.BaseSocket]: ...
@@ -119,6 +121,8 @@ class Program:
         former, self.master_pid = self.master_pid, 0
         self.master_name = "Master"
         os.environ.pop("GUNICORN_PID", None)
+        if self._before is None:
+            self.keep_reload()
         self._take_names()
         try:
             self._write_pidfile(former)
@@ -128,14 +132,15 @@ class Program:
 
     # The program in place of this one.
 
-    def execute(self, native: str, waiting: list[int]) -> NoReturn:
-        """Executes the program in this process. Raises OSError if it cannot."""
+    def execute(self, native: str, passed: list[int], waiting: list[int]) -> NoReturn:
+        """Executes the program in this process, with the descriptors `passed`. Raises OSError."""
         superseded = self.superseded()
         listeners = [*self.LISTENERS, *superseded]
         left = {
             "role": _start.RENEWAL,
             "native": native,
             "held": waiting,
+            "given": sorted(_start.GIVEN),
             "systemd": self.systemd,
             "listeners": listening.described(self.LISTENERS),
             "superseded": listening.described(superseded),
@@ -152,6 +157,7 @@ class Program:
             "graceful_timeout": self.cfg.graceful_timeout,
         }
         self._manager.loads()
+        _start.keep_strays({*passed, *left["descriptors"]})
         try:
             self._execute(_start.ENVIRONMENT, left, listeners)
         finally:
@@ -209,6 +215,10 @@ class Program:
         except BaseException:
             self.log.exception("Reload failed: the new code does not load. The old workers keep serving.")
             self.renewed = False
+
+    def _open_listeners(self) -> None:
+        opened = listening.open_shared(self.cfg, self.log)
+        self.LISTENERS, self.systemd, self._older = opened.listeners, opened.of_systemd, opened.unwanted
 
     # For the loop in Rust.
 

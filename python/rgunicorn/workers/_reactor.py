@@ -59,9 +59,10 @@ class ReactorWorker(Worker):
             self.poke()
 
     def release_listeners(self) -> None:
-        """Closes this worker's copies of the listeners: whoever has connected by then is served.
+        """Closes this worker's copies of the listeners.
 
-        Called by the native loop, which has copies of its own, when the worker leaves.
+        Called when the worker leaves by the native loop, which has copies of its own: who has connected by
+        then is served.
         """
         for listener in self.sockets:
             listener.close()

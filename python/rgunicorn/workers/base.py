@@ -158,7 +158,7 @@ class Worker:
         self.log.warning("Reloader is on. Use in development only!")
         if self.cfg.preload_app:
             self.log.warning(
-                "preload_app is on, too: changes to the application need a restart of the server."
+                "preload_app is on, too: changes to the application need a reload of the server (HUP)."
             )
         engine = reloader.reloader_engines[self.cfg.reload_engine]
         if engine is reloader.InotifyReloader and not reloader.can_wait():

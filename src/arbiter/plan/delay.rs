@@ -8,7 +8,7 @@ use super::{Action, Course, Level, Limits, Line, Plan, Time, handling};
 impl Plan {
     /// Ends the service gracefully, after `shutdown_delay`.
     pub(super) fn end(&mut self, limits: &Limits, now: Time) -> Vec<Action> {
-        if limits.shutdown_delay.is_zero() || self.children.is_empty() {
+        if limits.shutdown_delay.is_zero() || self.booted() == 0 {
             return self.stop(false, 0, None, limits, now);
         }
         self.course = Course::Delay { until: now + limits.shutdown_delay };

@@ -4,6 +4,10 @@ use nix::sys::signal::Signal;
 
 use super::{Action, Child, Limits, Plan, Time};
 
+/// How many processes may import an application at the same time while it is not known to load: the first new worker, and
+/// one that another reload has made useless.
+const MOST_FIRST: usize = 2;
+
 impl Plan {
     /// How many workers take connections of others, and stay. None once the service ends.
     pub fn takers(&self) -> usize {
@@ -19,7 +23,9 @@ impl Plan {
         let missing = limits.workers.saturating_sub(self.children.count(|child| self.fresh(child)));
         if self.gate_closed() {
             let first = self.children.count(|child| self.current(child)) == 0;
-            return missing.min(usize::from(first));
+            // However fast reloads follow one another: an import ends when it is done, not when it is told to.
+            let few = self.children.count(|child| !child.booted()) < MOST_FIRST;
+            return missing.min(usize::from(first && few));
         }
         let beyond = if self.roll.rolling { limits.surge() } else { 1 };
         let room = (limits.workers + beyond).saturating_sub(self.children.count(Child::stays));
@@ -57,7 +63,8 @@ impl Plan {
         self.current(child) && !child.retires()
     }
 
-    fn booted(&self) -> usize {
+    /// Workers that serve and stay.
+    pub(super) fn booted(&self) -> usize {
         self.children.count(|child| child.stays() && child.booted())
     }
 }

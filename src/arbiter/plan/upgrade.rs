@@ -33,8 +33,15 @@ impl Plan {
     }
 
     /// The next arbiter has been forked.
-    pub fn successor_forked(&mut self, pid: i32) {
+    pub fn successor_forked(&mut self, pid: i32) -> Vec<Action> {
         self.upgrade.successor = Some(pid);
+        Vec::new()
+    }
+
+    /// It could not be forked; `why` is the system's text.
+    pub fn successor_not_forked(&self, why: String) -> Vec<Action> {
+        let text = "Cannot start the new master: %s. This one goes on.";
+        vec![Action::Log(Line::new(Level::Error, text, [why.into()]))]
     }
 
     /// The next arbiter, if there is one.

@@ -110,27 +110,29 @@ impl<'py> Run<'_, 'py> {
 
     /// Starts the next arbiter; in the new process gives the end of the loop.
     pub(super) fn upgrade(&mut self, py: Python<'py>) -> PyResult<Option<End>> {
-        match fork::fork(py, None, prepare_child) {
+        let actions = match fork::fork(py, None, prepare_child) {
             Ok(Side::Child) => {
                 let lifeline = self.lifeline.reader.take();
                 let handoff = self.handoff_descriptors();
                 for fd in lifeline.as_ref().map(AsFd::as_fd).into_iter().chain(handoff.into_iter().flatten())
                 {
-                    exec::pass_on(fd)?;
+                    // What it does not get the new program will miss; this process must not go on.
+                    let _ = exec::pass_on(fd);
                 }
                 let legacy =
                     Legacy { handoff: self.handoff(1), lifeline: lifeline.map(IntoRawFd::into_raw_fd) };
                 // The descriptors stay open until the program is executed.
                 std::mem::forget(Arc::clone(&self.board));
-                Ok(Some(End::Upgrade(legacy.to_text())))
+                return Ok(Some(End::Upgrade(legacy.to_text())));
             }
             Ok(Side::Parent(pid)) => {
-                self.plan.successor_forked(pid);
                 self.host.set_successor(pid)?;
-                Ok(None)
+                self.plan.successor_forked(pid)
             }
-            Err(error) => Err(PyRuntimeError::new_err(format!("Cannot start the new master: {error}"))),
-        }
+            Err(error) => self.plan.successor_not_forked(error.to_string()),
+        };
+        self.perform_all(actions);
+        Ok(None)
     }
 
     /// Starts the proof that the new code loads; in the new process gives the end of the loop.
@@ -174,7 +176,8 @@ impl<'py> Run<'_, 'py> {
             tally: self.undertaker.tally(),
             plan: self.plan.carried(),
         };
-        self.host.execute(&estate.to_text(), waiting)
+        let passed = self.estate_descriptors().into_iter().flatten().map(|fd| fd.as_raw_fd()).collect();
+        self.host.execute(&estate.to_text(), passed, waiting)
     }
 
     fn estate_descriptors(&self) -> [Option<BorrowedFd<'_>>; 9] {

@@ -36,7 +36,7 @@ impl Run<'_, '_> {
     pub(super) fn collect_children(&mut self) {
         while let Some((pid, exit, status)) = fork::reap() {
             self.look();
-            let starved = self.undertaker.starved(exit);
+            let starved = self.undertaker.starved(exit, now());
             let actions = self.plan.exited(pid, exit, status, starved, &self.limits, now());
             self.perform_all(actions);
         }

@@ -103,6 +103,50 @@ fn who_is_read_ahead_starves_nobody() {
 }
 
 #[test]
+fn what_is_read_while_a_thread_works_does_not_keep_it_from_its_next_wait() {
+    let service = Service::new(settings());
+    let (other, mut second) = take_one(&service);
+    answer(&service.reactor, other, End::Keep);
+    read(&mut second, OK.len());
+    let (exchange, _first) = take_one(&service);
+    second.write_all(GET).expect("sent");
+    service.until_state(|state| !state.ready.is_empty());
+    answer(&service.reactor, exchange, End::Keep);
+    // Whoever wants to connect is let in only then.
+    assert!(service.reactor.next_exchange().is_none());
+    answer(&service.reactor, service.exchange(), End::Keep);
+    read(&mut second, OK.len());
+}
+
+#[test]
+fn a_newcomer_comes_between_two_requests_of_those_who_are_here() {
+    let service = Service::new(settings());
+    let mut clients: Vec<_> = (0..4)
+        .map(|_| {
+            let (exchange, client) = take_one(&service);
+            answer(&service.reactor, exchange, End::Keep);
+            client
+        })
+        .collect();
+    clients.iter_mut().for_each(|client| client.write_all(GET).expect("sent"));
+    let mut newcomers: Vec<_> = (0..2).map(|_| service.client()).collect();
+    newcomers.iter_mut().for_each(|client| {
+        client.write_all(b"GET /new HTTP/1.1\r\nHost: a\r\n\r\n").expect("sent");
+    });
+    service.reactor.poll(Some(Duration::ZERO)).expect("the loop turns");
+    let targets: Vec<_> = std::iter::from_fn(|| {
+        let exchange = service.reactor.next_exchange()?;
+        let target = exchange.target().to_vec();
+        answer(&service.reactor, exchange, End::Keep);
+        Some(target)
+    })
+    .collect();
+    let new = |place: &usize| targets[*place] == b"/new";
+    let places: Vec<usize> = (0..targets.len()).filter(new).collect();
+    assert!(places == [1, 3] || places == [0, 2], "{places:?}");
+}
+
+#[test]
 fn who_does_not_finish_its_head_is_told_in_time() {
     for pause in [0, 200] {
         let limits = ReactorSettings { header_timeout: 300 * MILLISECOND, ..settings() };

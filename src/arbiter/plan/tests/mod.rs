@@ -106,7 +106,8 @@ impl Scene {
                 Action::Reload if self.preloads => self.plan.renew(),
                 Action::Reload => self.plan.reloaded(),
                 Action::Upgrade => {
-                    self.plan.successor_forked(SUCCESSOR);
+                    let actions = self.plan.successor_forked(SUCCESSOR);
+                    assert_eq!(actions, []);
                     seen.push(Action::Upgrade);
                 }
                 Action::Prove => {

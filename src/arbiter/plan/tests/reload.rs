@@ -155,6 +155,22 @@ fn a_second_reload_supersedes_the_first() {
 }
 
 #[test]
+fn reloads_in_a_row_do_not_start_a_crowd() {
+    let mut scene = Scene::serving(LIMITS);
+    for _ in 0..10 {
+        scene.signal(SIGHUP);
+    }
+    // 4 is superseded too, but its import goes on.
+    assert_eq!(scene.pids(), [1, 2, 3, 4]);
+    scene.exit(3, Exit::Code(0));
+    assert_eq!(scene.pids(), [1, 2, 4, 5]);
+    scene.exit(4, Exit::Code(0));
+    assert_eq!(scene.pids(), [1, 2, 5]);
+    assert_eq!(scene.boot(5), [Action::ProveReload, term(1)]);
+    assert_eq!(scene.boot(6), [term(2), Action::KeepReload]);
+}
+
+#[test]
 fn a_second_reload_lets_those_of_the_first_go_too() {
     let mut scene = Scene::serving(LIMITS);
     scene.signal(SIGHUP);

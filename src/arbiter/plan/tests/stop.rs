@@ -134,6 +134,13 @@ fn a_reload_that_goes_on_does_not_when_the_service_ends() {
 }
 
 #[test]
+fn a_service_that_has_not_begun_to_serve_ends_at_once() {
+    let mut scene = Scene::new(DELAYED);
+    scene.settle();
+    assert_eq!(scene.signal(SIGTERM)[1..], told(SIGTERM, &[1, 2]));
+}
+
+#[test]
 fn a_service_without_workers_ends_at_once() {
     let mut scene = Scene::serving(Limits { workers: 0, ..DELAYED });
     let halt = Action::Halt { status: 0, reason: None };
