@@ -110,7 +110,7 @@ class Outcome:
         return "\n".join([f"{self.tell()}; {dict(kinds)}", *map(str, self.failures[:12])])
 
     def assert_nothing_lost(self, bound: float) -> None:
-        """No request failed, and none took that many seconds, and those that the generator itself was late."""
+        """No request failed, and none took that many seconds and those that the generator was late."""
         assert not self.failures, self.failed()
         most = bound + float(self.summary["lag"])
         assert self.slowest.latency < most, f"{self.slowest}\n{self.tell()}"
