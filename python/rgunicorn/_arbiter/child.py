@@ -87,6 +87,9 @@ def _leave(arbiter: Arbiter, worker: Worker) -> None:
         # Once the interpreter takes its handlers back they would cut the `atexit` hooks short.
         signal.signal(number, signal.SIG_IGN)
     arbiter.log.info("Worker exiting (pid: %s)", worker.pid)
+    if worker.slot is not None:
+        # A class that marks no requests counts them as Gunicorn's do: who has served has not died young.
+        worker.slot.count_up_to(max(worker.nr, 0))
     try:
         arbiter.cfg.worker_exit(arbiter, worker)
     except Exception:
