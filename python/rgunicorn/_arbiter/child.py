@@ -42,6 +42,9 @@ def _live(arbiter: Arbiter, worker: Worker) -> NoReturn:
     _prepare(arbiter, worker)
     try:
         _boot_and_run(arbiter, worker)
+        if worker.cfg.max_requests and worker.slot is not None:
+            # A class that neither marks nor counts its requests, as uvicorn's: it will have had so many.
+            worker.slot.retire()
         sys.exit(0)
     except SystemExit:
         raise
