@@ -80,8 +80,8 @@ pub struct Reactor {
     pub(super) knocked_at: u64,
     /// Nobody would have let them in since then.
     pub(super) stood_in: bool,
-    /// The last request came from a kept connection.
-    pub(super) served_kept: bool,
+    /// Whoever comes new is next: a wait has ended, or the last request came from a kept connection.
+    pub(super) newcomers_next: bool,
     /// How many connections may still be accepted in this turn.
     pub(super) burst: usize,
     pub(super) accepting: Accepting,
@@ -139,7 +139,7 @@ impl Reactor {
             acceptable: 0,
             knocked_at: 0,
             stood_in: false,
-            served_kept: false,
+            newcomers_next: false,
             burst: 0,
             accepting: Accepting::Stopped,
             offers: Offers::default(),
@@ -238,7 +238,7 @@ impl Reactor {
 
     fn find_exchange(&mut self) -> Option<Exchange> {
         // A turn of the loop can be long: who comes new has a place after each of those who are here.
-        let place = std::mem::take(&mut self.served_kept);
+        let place = std::mem::take(&mut self.newcomers_next);
         if place {
             self.burst = self.burst.max(1);
             self.offers.go_on();
@@ -254,7 +254,7 @@ impl Reactor {
         self.ahead = self.ahead.saturating_sub(1);
         let read = if ahead { self.ready.pop_front() } else { None };
         let kept = read.or_else(|| self.read_next());
-        self.served_kept = kept.is_some();
+        self.newcomers_next = kept.is_some();
         kept.or_else(|| self.accept())
     }
 

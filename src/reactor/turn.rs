@@ -17,6 +17,9 @@ impl Reactor {
     pub(super) fn take_in(&mut self, events: &Events) {
         self.burst = self.common.settings.accept_burst;
         self.offers.begin_turn();
+        // The kernel has called this worker and no other for who came: a kept connection can go to another, if what is
+        // served first takes long, but somebody outside cannot.
+        self.newcomers_next = true;
         self.fetched(events);
         if !std::mem::take(&mut self.stood_in) {
             self.knocked_at = self.now;

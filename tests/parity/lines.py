@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-
 #: The row `end-line` of the differences: rgunicorn's last words, wherever a service ends.
 SUMS = re.compile(r"\] Requests served: \d+, connections handed over: \d+, requests cut: \d+\.$")
 

@@ -119,6 +119,22 @@ fn what_is_read_while_a_thread_works_does_not_keep_it_from_its_next_wait() {
 }
 
 #[test]
+fn a_newcomer_comes_before_the_kept_connection_that_was_heard_of_with_it() {
+    let service = Service::new(settings());
+    let (exchange, mut kept) = take_one(&service);
+    answer(&service.reactor, exchange, End::Keep);
+    read(&mut kept, OK.len());
+    let mut newcomer = service.client();
+    newcomer.write_all(b"GET /new HTTP/1.1\r\nHost: a\r\n\r\n").expect("sent");
+    kept.write_all(GET).expect("sent");
+    let exchange = service.exchange();
+    assert_eq!(exchange.target(), b"/new");
+    answer(&service.reactor, exchange, End::Keep);
+    answer(&service.reactor, service.exchange(), End::Keep);
+    read(&mut kept, OK.len());
+}
+
+#[test]
 fn a_newcomer_comes_between_two_requests_of_those_who_are_here() {
     let service = Service::new(settings());
     let mut clients: Vec<_> = (0..4)
