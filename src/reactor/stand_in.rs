@@ -105,16 +105,22 @@ impl StandIn {
         let mut state = reactor.lock();
         state.take_in_for_others(&poller.events);
         let passes = (self.stuck >= STUCK || self.is_patient()) && state.has_others();
-        if passes {
-            state.pass_ready();
-        }
         let unsent = state.take_unsent();
         drop(state);
+        if passes {
+            pass_ready(reactor);
+        }
         reactor.flush(unsent);
         while !reactor.is_wanted() && reactor.lock().read_ahead(passes) {}
         // Nothing may happen for long that would let them go later.
-        if passes && !reactor.is_wanted() {
-            reactor.lock().pass_ready();
+        if passes {
+            pass_ready(reactor);
         }
     }
+}
+
+/// Other workers may have the complete requests, until a thread wants to have them.
+fn pass_ready(reactor: &SharedReactor) {
+    let mut index = 0;
+    while !reactor.is_wanted() && reactor.lock().pass_ready(&mut index) {}
 }

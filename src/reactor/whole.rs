@@ -30,25 +30,28 @@ enum Fault {
 }
 
 impl Reactor {
-    /// Passes on complete requests that wait for a thread.
-    pub(super) fn pass_ready(&mut self) {
-        let mut index = 0;
-        while let Some(exchange) = self.ready.get_mut(index) {
-            match offer_request(exchange) {
-                Passed::Full => return self.offers.postpone(self.now),
-                Passed::Never => {
-                    exchange.stays = true;
-                    index += 1;
-                }
-                Passed::Yes => {
-                    self.offers.flow();
-                    if let Some(Exchange { key, connection, request, .. }) = self.ready.remove(index) {
-                        self.part_with(key, &connection);
-                        self.pool.give(request);
-                    }
+    /// Passes on a complete request that waits for a thread, the one at `index`, or steps over it. `false`: there is none,
+    /// or no room. One at a time, because its body may have to be copied.
+    pub(super) fn pass_ready(&mut self, index: &mut usize) -> bool {
+        let Some(exchange) = self.ready.get_mut(*index) else { return false };
+        match offer_request(exchange) {
+            Passed::Full => {
+                self.offers.postpone(self.now);
+                return false;
+            }
+            Passed::Never => {
+                exchange.stays = true;
+                *index += 1;
+            }
+            Passed::Yes => {
+                self.offers.flow();
+                if let Some(Exchange { key, connection, request, .. }) = self.ready.remove(*index) {
+                    self.part_with(key, &connection);
+                    self.pool.give(request);
                 }
             }
         }
+        true
     }
 
     /// Goes on with a complete request that another worker has read. `None`: it is not understood, and its connection
