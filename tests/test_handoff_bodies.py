@@ -80,7 +80,7 @@ def test_no_body_waits_behind_a_slow_request(serve: Serve, tmp_path: Path, threa
     counts = lambda: [len(processes.descriptors(pid)) for pid in server.booted()]  # noqa: E731
     before = counts()
     memory = []
-    for turn in range(6):
+    for turn in range(12):
         with contextlib.ExitStack() as stack:
             connections = of_one_worker(server, stack, threads + len(BODIES))
             busy, clients = connections[:threads], connections[threads : threads + len(BODIES)]
@@ -100,5 +100,5 @@ def test_no_body_waits_behind_a_slow_request(serve: Serve, tmp_path: Path, threa
             finish_beside(busy, go, rests)
         wait_for(lambda: counts() == before, f"as many descriptors as before: {before}")
         memory.append(sum(map(processes.private_memory, server.booted())))
-    # Each turn carries 6.6 MB.
-    assert memory[-1] - memory[1] < 12 << 20, memory
+    # Each turn carries 6.6 MB. The application has had its threads' share by the middle.
+    assert memory[-1] - memory[6] < 8 << 20, memory
