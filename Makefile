@@ -90,12 +90,16 @@ wheel-test: wheel
 
 # Every tests/test_loss*.py as often as that, and longer storms of signals. SOAK_FLAGS: -k, -x ...
 SOAK_ROUNDS ?= 20
+# One at a time, for the latencies.
+SOAK_JOBS ?= 1
 SOAK_FLAGS ?=
 STORM_SECONDS ?= 120
 
 soak: build
+	rm -f $(VENV)/soak.jsonl
 	LOSS_ROUNDS=$(SOAK_ROUNDS) STORM_SECONDS=$(STORM_SECONDS) LOSS_REPORT=$(abspath $(VENV))/soak.jsonl \
-		$(BIN)/pytest --numprocesses $(JOBS) --dist=load -rP $(SOAK_FLAGS) tests/test_loss_*.py
+		$(BIN)/pytest --numprocesses $(SOAK_JOBS) --dist=load -rP $(SOAK_FLAGS) tests/test_loss_*.py
+	PYTHONPATH=benches $(BIN)/python -m reliability.soaked $(VENV)/soak.jsonl
 
 # Less than ten minutes; nothing else may run meanwhile.
 compare-reliability: build benches/.venv/bin/granian

@@ -16,7 +16,7 @@ from support.processes import wait_for
 from support.steady import BROKEN, Steady, booted, service, source
 
 #: Seconds of each storm, and the seed; without one it is another storm each time.
-SECONDS = float(os.environ.get("STORM_SECONDS", "15"))
+SECONDS = float(os.environ.get("STORM_SECONDS", "8"))
 SEED = int(os.environ.get("STORM_SEED", "0")) or random.randrange(1, 10**6)
 
 #: Seconds that the application takes to import here: more happens in the same time.

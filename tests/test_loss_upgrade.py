@@ -39,8 +39,14 @@ def upgrade(steady: Steady, number: signal.Signals, pidfile: Path) -> None:
     steady.arbiter = new
 
 
-@pytest.mark.parametrize("preload", [[], ["--preload"]], ids=["workers", "preload"])
-@pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGTERM], ids=["QUIT", "TERM"])
+WAYS = [
+    pytest.param(signal.SIGQUIT, [], id="QUIT"),
+    pytest.param(signal.SIGTERM, [], id="TERM"),
+    pytest.param(signal.SIGQUIT, ["--preload"], id="QUIT-preload"),
+]
+
+
+@pytest.mark.parametrize(("number", "preload"), WAYS)
 @DRIVERS
 def test_upgrade(driver: str, number: signal.Signals, preload: list[str], tmp_path: Path) -> None:
     pidfile = tmp_path / "pid"

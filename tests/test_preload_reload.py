@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -336,6 +337,21 @@ def test_addresses_of_the_new_configuration_are_opened_and_old_ones_kept(
         assert says(server, "one")
     server.stop()
     assert not list(tmp_path.iterdir())
+
+
+def test_an_address_that_is_taken_leaves_as_many_workers_as_there_were(serve: Serve) -> None:
+    config = "preload_app = True\nbind = ['127.0.0.1:0']\nworkers = {}\n"
+    server = begin(serve, binds=[], config=config.format(3))
+    workers = set(server.workers())
+    assert len(workers) == 3
+    path = server.directory / "gunicorn.conf.py"
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        path.write_text(config.format(1) + f"bind += ['127.0.0.1:{other.getsockname()[1]}']\n")
+        server.kill(HUP)
+        server.wait_for_log(r"Reload failed\. The old workers keep serving\.$")
+        stays(lambda: set(server.workers()) == workers, "three workers", 0.5)
+    reload(server, "two")
+    wait_for(lambda: len(server.workers()) == 1, "one worker")
 
 
 def test_sockets_of_systemd_are_kept(tmp_path: Path) -> None:

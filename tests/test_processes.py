@@ -254,5 +254,6 @@ umask = graceful_timeout = backlog = {2**63 - 1}
     with server.connect() as kept:
         kept.assert_open_at("/hello")
         server.kill(signal.SIGHUP)
-        kept.read_to_end()
+        server.wait_for_log("Worker exiting")
+        kept.assert_open_at("/hello")
     wait_for(lambda: '"GET /hello HTTP/1.1" 200 6' in server.stdout(), "the access log")

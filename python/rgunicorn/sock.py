@@ -97,12 +97,40 @@ class BaseSocket:
         except OSError as error:
             self.log.info("Error while closing socket %s", error)
 
+    def release(self) -> None:
+        """Closes this process's descriptor; the name can still be asked for."""
+        with contextlib.suppress(OSError):
+            name = self.sock.getsockname()
+            self.close()
+            self.sock = _Released(name)  # type: ignore[assignment]
+
     def unlink(self) -> None:
         """Removes what the socket has made in the file system. To be called before `close`."""
 
     def get_backlog(self) -> int:
         """How many connections wait to be accepted; -1 where the system does not tell."""
         return -1
+
+
+class _Released:
+    """What is left of a socket that is closed: hooks that run at the end may look at it."""
+
+    def __init__(self, name: Any) -> None:
+        self._name = name
+
+    def getsockname(self) -> Any:
+        """Where it was bound."""
+        return self._name
+
+    def fileno(self) -> int:
+        """None any more."""
+        return -1
+
+    def close(self) -> None:
+        """It is."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
 
 
 class TCPSocket(BaseSocket):

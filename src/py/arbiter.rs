@@ -76,6 +76,11 @@ impl Slot {
         self.inner.lane(index).map(|inner| Lane { inner, slot: self.inner.clone() })
     }
 
+    /// So many requests have been served, by the worker's own count. For worker classes that mark none.
+    fn count_up_to(&self, requests: u64) {
+        self.inner.count_up_to(requests);
+    }
+
     /// How many requests have been counted.
     fn counted(&self) -> u64 {
         self.inner.counted()

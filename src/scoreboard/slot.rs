@@ -153,6 +153,11 @@ impl Slot {
         requests.store(requests.load(Relaxed) + 1, Relaxed);
     }
 
+    /// The worker has counted its requests by itself: there were so many, if not more are known of.
+    pub fn count_up_to(&self, requests: u64) {
+        self.words()[REQUESTS].fetch_max(requests, Relaxed);
+    }
+
     /// How many have been counted.
     pub fn counted(&self) -> u64 {
         self.words()[REQUESTS].load(Relaxed)

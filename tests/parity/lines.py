@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+#: The row `end-line` of the differences: rgunicorn's last words, wherever a service ends.
+SUMS = re.compile(r"\] Requests served: \d+, connections handed over: \d+, requests cut: \d+\.$")
+
 
 def lines(text: str) -> list[str]:
     """The lines of standard error without what differs from run to run; a traceback is its last line."""
@@ -17,6 +20,8 @@ def lines(text: str) -> list[str]:
             found.pop()
         elif inside and (line.startswith("  ") or not line):
             continue
+        elif SUMS.search(line):
+            inside = False
         elif line:
             inside = False
             found.append(plain(line))

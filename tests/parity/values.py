@@ -292,6 +292,35 @@ def rule(row: str, *values: str, names: tuple[str, ...] = ()) -> Rule:
 PARTIALS = tuple(f"partial(hook({count}), 1)" for count in range(1, 6))
 LOW_HTTP2 = ("http2_max_concurrent_streams", "http2_initial_window_size")
 
+#: Settings that are whole numbers.
+NUMBERS = (
+    "asgi_disconnect_grace_period",
+    "backlog",
+    "cert_reqs",
+    "control_socket_mode",
+    "dirty_graceful_timeout",
+    "dirty_threads",
+    "dirty_timeout",
+    "dirty_workers",
+    "graceful_timeout",
+    "http2_initial_window_size",
+    "http2_max_concurrent_streams",
+    "http2_max_frame_size",
+    "http2_max_header_list_size",
+    "keepalive",
+    "limit_request_field_size",
+    "limit_request_fields",
+    "limit_request_line",
+    "max_requests",
+    "max_requests_jitter",
+    "threads",
+    "timeout",
+    "umask",
+    "websocket_max_message_size",
+    "worker_connections",
+    "workers",
+)
+
 #: Why a value of a file is judged or printed otherwise.
 VALUE_RULES = [
     rule("number-forms", "b'7'", "'\\u0667'"),
@@ -303,6 +332,7 @@ VALUE_RULES = [
         "reasons", "1", names=("bind", "raw_env", "reload_extra_files", "dirty_apps", "raw_paste_global_conf")
     ),
     rule("reasons", "1.5", names=("user", "group")),
+    rule("reasons", "1.5", "2.0", "[1]", names=NUMBERS),
     rule("reasons", "-1", "'-1'", names=LOW_HTTP2),
     rule("bounds", "2 ** 63", "[None]", "'fe80::1%eth0'"),
     rule("dict-list", "{'x': 1}"),

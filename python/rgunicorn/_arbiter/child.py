@@ -42,6 +42,9 @@ def _live(arbiter: Arbiter, worker: Worker) -> NoReturn:
     _prepare(arbiter, worker)
     try:
         _boot_and_run(arbiter, worker)
+        if worker.cfg.max_requests and worker.slot is not None:
+            # A class that neither marks nor counts its requests, as uvicorn's: it will have had so many.
+            worker.slot.retire()
         sys.exit(0)
     except SystemExit:
         raise
@@ -87,6 +90,9 @@ def _leave(arbiter: Arbiter, worker: Worker) -> None:
         # Once the interpreter takes its handlers back they would cut the `atexit` hooks short.
         signal.signal(number, signal.SIG_IGN)
     arbiter.log.info("Worker exiting (pid: %s)", worker.pid)
+    if worker.slot is not None:
+        # A class that marks no requests counts them as Gunicorn's do: who has served has not died young.
+        worker.slot.count_up_to(max(worker.nr, 0))
     try:
         arbiter.cfg.worker_exit(arbiter, worker)
     except Exception:

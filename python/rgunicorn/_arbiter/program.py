@@ -149,6 +149,7 @@ class Program:
             "master_pid": self.master_pid,
             "reexec_pid": self.reexec_pid,
             "worker_age": self.worker_age,
+            "num_workers": self.num_workers,
             "workers": {pid: _plain_attributes(worker) for pid, worker in self.WORKERS.items()},
             "touched": {path: _print(path) for path in self.touch_files()},
             # Should the program not come to its arbiter.
@@ -186,7 +187,9 @@ class Program:
             held.keep(listener)
         shared = [tuple(address) if isinstance(address, list) else address for address in left["shared"]]
         addresses = [*shared, *(listener.cfg_addr for listener in superseded)]
-        before = Before(self.cfg, self._log_cfg, self.num_workers, addresses, [*self.LISTENERS, *superseded])
+        before = Before(
+            self.cfg, self._log_cfg, left["num_workers"], addresses, [*self.LISTENERS, *superseded]
+        )
         try:
             self._write_pidfile()
             # They prepare a process, and of that nothing is left.

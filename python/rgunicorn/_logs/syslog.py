@@ -101,7 +101,9 @@ class _SyslogHandler(logging.handlers.SysLogHandler):
     def handleError(self, record: logging.LogRecord) -> None:
         """A record was not sent. The connection is no longer in step: the next record makes a new one."""
         if self.socktype == socket.SOCK_STREAM and hasattr(logging.handlers.SysLogHandler, "createSocket"):
-            with contextlib.suppress(OSError):
-                self.socket.close()
+            # There is none where connecting anew has failed.
+            if self.socket is not None:
+                with contextlib.suppress(OSError):
+                    self.socket.close()
             self.socket = None
         super().handleError(record)

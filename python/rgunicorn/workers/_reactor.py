@@ -65,7 +65,7 @@ class ReactorWorker(Worker):
         then is served.
         """
         for listener in self.sockets:
-            listener.close()
+            listener.release()
 
     def poke(self) -> None:
         """Has the native loop look at signals, at `alive` and at the log files. Any thread may call this."""
