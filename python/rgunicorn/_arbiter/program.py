@@ -208,7 +208,8 @@ class Program:
     def load(self) -> None:
         """Loads the application. Where the service runs already that may fail."""
         if self.pid is not None or _start.role() != _start.RENEWAL:
-            self.app.wsgi()
+            with held.mortal():
+                self.app.wsgi()
             return
         try:
             with held.interruptible():
