@@ -56,6 +56,7 @@ class Program:
     master_name: str
     reexec_pid: int
     systemd: bool
+    worker_class: type[Worker]
     proc_name: str
     timeout: int
     worker_age: int
@@ -242,6 +243,11 @@ class Program:
         from rgunicorn._arbiter.former import FormerWorker
 
         self.WORKERS[pid] = FormerWorker.of(self, pid, attributes, slot)
+
+    @property
+    def counts_requests(self) -> bool:
+        """Whether the sum of what the workers have counted is true."""
+        return getattr(self.worker_class, "counts_requests", False)
 
     def touch_files(self) -> list[str]:
         """The files of `touch_reload`: relative ones are where the application is."""
