@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from conftest import Serve
 from support import processes
 from support.classes import CLASSES, NATIVE
+from support.moving import answer, ask, get, post
 from support.processes import wait_for
 from support.server import Server
 from support.wire import Connection
@@ -38,29 +37,6 @@ def flags(request: pytest.FixtureRequest) -> tuple[str, ...]:
         pytest.importorskip(package)
     assert request.param in NATIVE
     return CLASS_FLAGS[request.param]
-
-
-def get(target: str) -> bytes:
-    return f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
-
-
-def post(target: str, body: bytes) -> bytes:
-    head = f"POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
-    return head.encode() + body
-
-
-def ask(connection: Connection) -> dict[str, Any]:
-    """What the worker knows that answers; the connection persists."""
-    connection.send(get("/"))
-    return answer(connection)
-
-
-def answer(connection: Connection) -> dict[str, Any]:
-    response = connection.read_response()
-    assert response.status == 200, response
-    assert response.persists
-    found: dict[str, Any] = json.loads(response.body)
-    return found
 
 
 @contextlib.contextmanager

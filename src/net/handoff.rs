@@ -2,18 +2,25 @@
 //! Unix socket pair that the arbiter makes before it forks, and a page of shared memory which tells whether anybody would
 //! take them. An upgraded program adopts both, so that two arbiters' workers share them for a while.
 
+use std::fs::File;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::net::Stream;
-use crate::net::moved::{self, Moved, Past};
+use crate::net::moved::{self, Layout, Moved, Past};
 use crate::sys::mmap::SharedWords;
-use crate::sys::rights;
+use crate::sys::socket::{self, Readiness};
+use crate::sys::{file, rights};
 
 /// Bytes that go with a connection at most. A longer message could be refused by a kernel with small buffers.
 pub const LONGEST: usize = 64 * 1024;
+
+/// Bytes of a body that go along in a message; a longer one goes apart, so that there is room for many messages.
+const INLINE: usize = 16 * 1024;
 
 /// The arbiters that may be alive at a time: an old one, and that of the program which takes its place.
 const ARBITERS: usize = 2;
@@ -39,6 +46,38 @@ pub enum Passed {
     Full,
     /// Never: too much of it was read, or it cannot be sent.
     Never,
+}
+
+impl Passed {
+    fn failed(error: &io::Error) -> Self {
+        match error.raw_os_error() {
+            Some(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM | libc::ETOOMANYREFS) => Self::Full,
+            Some(libc::EMFILE | libc::ENFILE) => Self::Full,
+            _ => Self::Never,
+        }
+    }
+}
+
+/// A complete request that goes along with its connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Parcel<'a> {
+    /// Its head.
+    pub head: &'a [u8],
+    /// Its body without the framing.
+    pub body: Contents<'a>,
+    /// The fields behind it, in a form that only the sender and the receiver know.
+    pub trailers: &'a [u8],
+    /// What was read behind it.
+    pub behind: &'a [u8],
+}
+
+/// Where a body is.
+#[derive(Clone, Copy, Debug)]
+pub enum Contents<'a> {
+    /// Here.
+    Bytes(&'a [u8]),
+    /// In so many bytes at the start of a file.
+    File(&'a File, u64),
 }
 
 impl Handoff {
@@ -102,19 +141,53 @@ impl Handoff {
 
     /// Puts a connection in, with the bytes that were read of it: `inbound`, one part after the other. Does not wait.
     pub fn pass(&self, stream: &Stream, past: Past, inbound: &[&[u8]]) -> Passed {
-        let length: usize = inbound.iter().map(|part| part.len()).sum();
-        let header = moved::header(past, stream.is_shared());
-        if header.len() + length > LONGEST {
-            return Passed::Never;
-        }
+        let header = moved::header(past, stream.is_shared(), None);
         let parts: Vec<_> =
             [header.as_slice()].iter().chain(inbound).map(|part| IoSlice::new(part)).collect();
-        match rights::send(self.sender.as_fd(), &parts, &[stream.as_fd()]) {
+        self.send(&parts, &[stream.as_fd()])
+    }
+
+    /// Puts a connection in, with a complete request. Does not wait.
+    pub fn pass_whole(&self, stream: &Stream, past: Past, parcel: Parcel<'_>) -> Passed {
+        let (inline, body, file) = match parcel.body {
+            Contents::Bytes(bytes) if bytes.len() > INLINE => {
+                return self.pass_apart(stream, past, parcel, bytes);
+            }
+            Contents::Bytes(bytes) => (bytes, bytes.len() as u64, None),
+            Contents::File(file, length) => (&b""[..], length, Some(file.as_fd())),
+        };
+        let Parcel { head, trailers, behind, .. } = parcel;
+        let (Ok(first), Ok(last)) = (u32::try_from(head.len()), u32::try_from(trailers.len())) else {
+            return Passed::Never;
+        };
+        let layout = Layout { head: first, trailers: last, body, apart: file.is_some() };
+        let header = moved::header(past, stream.is_shared(), Some(layout));
+        let parts = [&header, head, inline, trailers, behind].map(IoSlice::new);
+        let descriptors: Vec<_> = [stream.as_fd()].into_iter().chain(file).collect();
+        self.send(&parts, &descriptors)
+    }
+
+    fn pass_apart(&self, stream: &Stream, past: Past, parcel: Parcel<'_>, bytes: &[u8]) -> Passed {
+        // Otherwise a copy would be made each time that there is no room.
+        if !socket::wait(self.sender.as_fd(), Readiness::Write, Some(Duration::ZERO)).unwrap_or(false) {
+            return Passed::Full;
+        }
+        match in_memory(bytes) {
+            Ok(copy) => {
+                let body = Contents::File(&copy, bytes.len() as u64);
+                self.pass_whole(stream, past, Parcel { body, ..parcel })
+            }
+            Err(error) => Passed::failed(&error),
+        }
+    }
+
+    fn send(&self, parts: &[IoSlice<'_>], descriptors: &[BorrowedFd<'_>]) -> Passed {
+        if parts.iter().map(|part| part.len()).sum::<usize>() > LONGEST {
+            return Passed::Never;
+        }
+        match rights::send(self.sender.as_fd(), parts, descriptors) {
             Ok(()) => Passed::Yes,
-            Err(error) => match error.raw_os_error() {
-                Some(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM | libc::ETOOMANYREFS) => Passed::Full,
-                _ => Passed::Never,
-            },
+            Err(error) => Passed::failed(&error),
         }
     }
 
@@ -122,19 +195,21 @@ impl Handoff {
     ///
     /// Errors: `WouldBlock` when none waits; `EMFILE` when this process has no descriptor left: then it waits on.
     pub fn take(&self) -> io::Result<Option<Moved>> {
-        // A message is lost when there is no descriptor for it.
-        drop(self.receiver.try_clone()?);
+        // A message is lost when there is no descriptor for it, or for the body of its request.
+        drop((self.receiver.try_clone()?, self.receiver.try_clone()?));
         let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
         buffer.resize(LONGEST, 0);
         let received = rights::receive(self.receiver.as_fd(), &mut buffer)?;
         let message = buffer.get(..received.length).filter(|_| !received.cut);
-        let Some((past, shared, inbound)) = message.and_then(moved::parse) else { return Ok(None) };
-        let Ok([fd]) = <[OwnedFd; 1]>::try_from(received.descriptors) else { return Ok(None) };
+        let Some(message) = message.and_then(moved::parse) else { return Ok(None) };
+        let apart = message.whole.filter(|whole| whole.apart);
+        let Some((fd, file)) = unpack(received.descriptors, apart) else { return Ok(None) };
         let stream = Stream::plain(fd);
-        if shared {
+        if message.shared {
             stream.share();
         }
-        Ok(Some(Moved { stream, past, inbound: inbound.to_vec() }))
+        let (past, whole, bytes) = (message.past, message.whole, message.bytes.to_vec());
+        Ok(Some(Moved { stream, past, whole, file, bytes }))
     }
 
     /// The end of which connections are taken, for loops to watch.
@@ -143,108 +218,24 @@ impl Handoff {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::io::{Read, Write};
-    use std::os::unix::net::UnixStream;
-
-    use super::*;
-
-    fn connection() -> (Stream, UnixStream) {
-        let (server, client) = UnixStream::pair().expect("two ends");
-        (Stream::plain(server.into()), client)
-    }
-
-    fn taken(handoff: &Handoff) -> Option<Moved> {
-        handoff.take().expect("something waits")
-    }
-
-    #[test]
-    fn a_connection_goes_on_with_its_past_and_its_bytes() {
-        let handoff = Handoff::new().expect("a handoff socket");
-        let (stream, mut client) = connection();
-        let past = Past { requests: 3, head_since: 4, came_at: 5 };
-        assert_eq!(handoff.pass(&stream, past, &[b"GET", b" /"]), Passed::Yes);
-        drop(stream);
-        let moved = taken(&handoff).expect("a message of ours");
-        assert_eq!((moved.past, moved.inbound.as_slice()), (past, b"GET /".as_slice()));
-        assert_eq!(moved.stream.send(b"hello").expect("sent"), 5);
-        drop(moved);
-        let mut received = Vec::new();
-        client.read_to_end(&mut received).expect("an end");
-        assert_eq!(received, b"hello");
-        assert_eq!(handoff.take().expect_err("empty").kind(), io::ErrorKind::WouldBlock);
-    }
-
-    #[test]
-    fn a_full_queue_takes_more_when_somebody_has_taken_one() {
-        let handoff = Handoff::new().expect("a handoff socket");
-        let (stream, _client) = connection();
-        let mut waiting = 0;
-        while handoff.pass(&stream, Past::default(), &[]) == Passed::Yes {
-            waiting += 1;
-        }
-        assert_eq!(handoff.pass(&stream, Past::default(), &[]), Passed::Full);
-        for _ in 0..waiting {
-            assert!(taken(&handoff).is_some());
-        }
-        assert_eq!(handoff.pass(&stream, Past::default(), &[]), Passed::Yes);
-    }
-
-    #[test]
-    fn what_is_too_long_stays() {
-        let handoff = Handoff::new().expect("a handoff socket");
-        let (stream, _client) = connection();
-        assert_eq!(handoff.pass(&stream, Past::default(), &[&[0; LONGEST]]), Passed::Never);
-        assert_eq!(handoff.take().expect_err("empty").kind(), io::ErrorKind::WouldBlock);
-    }
-
-    #[test]
-    fn the_connection_of_a_message_that_nobody_understands_is_closed() {
-        let handoff = Handoff::new().expect("a handoff socket");
-        for garbage in [&b""[..], b"\x01", &[9; 100], &[0; 2 * LONGEST]] {
-            let (server, mut client) = UnixStream::pair().expect("two ends");
-            let parts = [IoSlice::new(garbage)];
-            rights::send(handoff.sender.as_fd(), &parts, &[server.as_fd()]).expect("room");
-            drop(server);
-            assert!(taken(&handoff).is_none());
-            assert_eq!(client.read(&mut [0; 10]).expect("an end"), 0);
-        }
-        // None at all, and more than one.
-        let header = moved::header(Past::default(), false);
-        let (server, mut client) = UnixStream::pair().expect("two ends");
-        for count in [0, 2, 3] {
-            let descriptors = vec![server.as_fd(); count];
-            let parts = [IoSlice::new(&header)];
-            rights::send(handoff.sender.as_fd(), &parts, &descriptors).expect("room");
-            assert!(taken(&handoff).is_none());
-        }
-        drop(server);
-        assert_eq!(client.read(&mut [0; 10]).expect("an end"), 0);
-        assert!(client.write(b"x").is_err());
-    }
-
-    #[test]
-    fn each_arbiter_has_a_word_for_its_takers() {
-        let old = Handoff::new().expect("a handoff socket");
-        assert!(!old.has_takers());
-        let copies = || old.descriptors().expect("a page").map(|fd| fd.try_clone_to_owned().expect("a copy"));
-        let [sender, receiver, page] = copies();
-        let new = Handoff::adopt(sender, receiver, page, 1).expect("the same");
-        old.set_takers(2);
-        new.set_takers(3);
-        assert_eq!((old.takers(), new.takers()), (5, 5));
-        old.set_takers(0);
-        assert!(old.has_takers());
-        new.set_takers(0);
-        assert!(!old.has_takers());
-        old.set_takers(1);
-        new.forget_other();
-        assert!(!new.has_takers());
-        let [sender, receiver, page] = copies();
-        assert!(Handoff::adopt(sender, receiver, page, 2).is_err());
-        let [sender, receiver, _] = copies();
-        let empty = tempfile::tempfile().expect("a file");
-        assert!(Handoff::adopt(sender, receiver, empty.into(), 0).is_err());
-    }
+/// Memory with a descriptor that holds these bytes.
+fn in_memory(bytes: &[u8]) -> io::Result<File> {
+    let memory = File::from(file::anonymous("rgunicorn-body", bytes.len() as u64)?);
+    memory.write_all_at(bytes, 0)?;
+    Ok(memory)
 }
+
+/// The socket, and the file if the body is `apart`. `None` unless there is what there must be.
+fn unpack(descriptors: Vec<OwnedFd>, apart: Option<Layout>) -> Option<(OwnedFd, Option<File>)> {
+    let Some(layout) = apart else {
+        let [fd] = <[OwnedFd; 1]>::try_from(descriptors).ok()?;
+        return Some((fd, None));
+    };
+    let [fd, file] = <[OwnedFd; 2]>::try_from(descriptors).ok()?;
+    let file = File::from(file);
+    let found = file.metadata().ok()?;
+    (found.is_file() && found.len() >= layout.body).then_some((fd, Some(file)))
+}
+
+#[cfg(test)]
+mod tests;

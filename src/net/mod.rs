@@ -5,7 +5,7 @@ mod listener;
 mod moved;
 mod stream;
 
-pub use handoff::{Handoff, Passed};
+pub use handoff::{Contents, Handoff, Parcel, Passed};
 pub use listener::{Address, Listener, accepted_by};
-pub use moved::{Moved, Past};
+pub use moved::{Layout, Moved, Past};
 pub use stream::Stream;

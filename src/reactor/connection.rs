@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::net::Stream;
-use crate::proto::http1::{Peer, Refusal, Scan, encode};
+use crate::proto::http1::{Refusal, Scan, encode};
 use crate::reactor::body::{Body, Decoder, StorageError};
 use crate::reactor::deadlines::Wait;
 use crate::reactor::notice::Closed;
@@ -179,10 +179,7 @@ impl Connection {
     fn open(&mut self, mut request: Box<Request>, length: usize, settings: &ReactorSettings) -> Step {
         self.requests += 1;
         request.number = self.requests;
-        let trusted = settings.trusted.trusts(self.peer.map(|peer| peer.ip()));
-        let peer = Peer { trusted, tls: false };
-        let Request { bytes, head, .. } = &mut *request;
-        if let Err(refusal) = head.parse(&mut bytes[..length], &settings.rules, peer) {
+        if let Err(refusal) = self.parse_head(&mut request, length, settings) {
             return Step::Refuse(refusal, Some(request));
         }
         let Some(decoder) = Decoder::new(request.head.framing) else {

@@ -70,6 +70,8 @@ pub struct Exchange {
     pub(super) lent: bool,
     /// When something was sent last, in nanoseconds; 0 = nothing yet.
     pub(super) sent_at: u64,
+    /// No other worker could read it as it was read here.
+    pub(super) stays: bool,
 }
 
 /// Why the rest of a streamed body cannot be read.

@@ -7,14 +7,13 @@ use std::os::fd::{AsFd, AsRawFd};
 use mio::Token;
 use mio::unix::SourceFd;
 
-use crate::net::{Moved, Passed, Past, accepted_by};
-use crate::proto::http1::Framing;
+use crate::net::{Passed, Past, accepted_by};
 use crate::reactor::accept::Accepting;
-use crate::reactor::body::Body;
 use crate::reactor::connection::{Connection, Phase};
 use crate::reactor::deadlines::Wait;
 use crate::reactor::exchange::Exchange;
 use crate::reactor::reactor::{Reactor, Slot, WATCHED};
+use crate::reactor::whole::Arrival;
 use crate::sys::{epoll, socket};
 
 /// The token of the socket from which connections are taken.
@@ -69,6 +68,21 @@ impl Offers {
     }
 }
 
+/// What was taken.
+pub(super) enum Offer {
+    /// A connection that waits for a request: its key, and when what has come of it had come; 0 = that is not known.
+    Waiting(usize, u64),
+    /// One with a complete request.
+    Whole(Exchange),
+}
+
+impl Exchange {
+    /// It had come by then already; 0 = that is not known.
+    fn since(self, came_at: u64) -> Self {
+        if came_at == 0 { self } else { Self { came_at, ..self } }
+    }
+}
+
 impl Connection {
     /// Whether another worker could go on with it: it waits for a request.
     pub(super) fn is_portable(&self) -> bool {
@@ -105,12 +119,17 @@ impl Reactor {
             }
             self.offers.budget -= 1;
             match self.receive_offer() {
-                Ok(Some((key, came_at))) => {
-                    if let Some(exchange) = self.read(key) {
+                Ok(Some(offer)) => {
+                    let exchange = match offer {
+                        Offer::Waiting(key, came_at) => {
+                            self.read(key).map(|exchange| exchange.since(came_at))
+                        }
+                        Offer::Whole(exchange) => Some(exchange),
+                    };
+                    if exchange.is_some() {
                         // The others may have a hand free for the next one.
                         self.offers.budget = 0;
-                        let came_at = if came_at == 0 { exchange.came_at } else { came_at };
-                        return Some(Exchange { came_at, ..exchange });
+                        return exchange;
                     }
                 }
                 Ok(None) => {}
@@ -127,27 +146,32 @@ impl Reactor {
         }
     }
 
-    /// Takes one connection: its key, and when its request had come, if that is known. `None`: it has ended, or nobody
-    /// can tell what it is.
-    pub(super) fn receive_offer(&mut self) -> io::Result<Option<(usize, u64)>> {
+    /// Takes one connection. `None`: it has ended, or nobody can tell what it is.
+    pub(super) fn receive_offer(&mut self) -> io::Result<Option<Offer>> {
         let common = self.common.clone();
         let Some(handoff) = common.slot.handoff() else { return Err(io::ErrorKind::WouldBlock.into()) };
-        let Some(Moved { stream, past, inbound }) = handoff.take()? else { return Ok(None) };
-        let fd = stream.as_fd();
+        let Some(moved) = handoff.take()? else { return Ok(None) };
+        let fd = moved.stream.as_fd();
         let (Ok(peer), Ok(listener)) = (socket::peer(fd), accepted_by(&self.addresses, fd)) else {
             return Ok(None);
         };
-        let mut connection = Connection::new(stream, peer, listener);
-        connection.inbound = inbound;
-        connection.requests = past.requests;
+        let mut connection = Box::new(Connection::new(moved.stream, peer, listener));
+        connection.requests = moved.past.requests;
         if !self.is_draining() {
             self.make_room();
         }
-        let key = self.slots.insert(Slot::Here(Box::new(connection)));
-        if past.head_since > 0 {
-            self.deadlines.set(key, Wait::Head, past.head_since.min(self.now));
+        let came_at = moved.past.came_at.min(self.now);
+        if let Some(layout) = moved.whole {
+            let arrival = Arrival { layout, file: moved.file, bytes: moved.bytes };
+            let exchange = self.take_up(connection, arrival);
+            return Ok(exchange.map(|exchange| Offer::Whole(exchange.since(came_at))));
         }
-        Ok(Some((key, past.came_at.min(self.now))))
+        connection.inbound = moved.bytes;
+        let key = self.slots.insert(Slot::Here(connection));
+        if moved.past.head_since > 0 {
+            self.deadlines.set(key, Wait::Head, moved.past.head_since.min(self.now));
+        }
+        Ok(Some(Offer::Waiting(key, came_at)))
     }
 
     /// Passes a connection on, if that is possible.
@@ -185,7 +209,7 @@ impl Reactor {
     }
 
     /// Another worker has the connection: it is forgotten here, and the socket left as it is.
-    fn part_with(&mut self, key: usize, connection: &Connection) {
+    pub(super) fn part_with(&mut self, key: usize, connection: &Connection) {
         if connection.registered {
             // The kernel would go on telling of a socket that others hold.
             let fd = connection.stream.as_fd().as_raw_fd();
@@ -205,44 +229,5 @@ impl Reactor {
     /// Passes on a connection that has something to read.
     pub(super) fn pass_readable(&mut self, key: usize) -> bool {
         self.offer(key) == Passed::Yes
-    }
-
-    /// Passes on complete requests that wait for a thread.
-    pub(super) fn pass_ready(&mut self) {
-        let mut index = 0;
-        while let Some(exchange) = self.ready.get(index) {
-            match self.offer_request(exchange) {
-                Passed::Full => return,
-                Passed::Never => index += 1,
-                Passed::Yes => {
-                    if let Some(Exchange { key, connection, request, .. }) = self.ready.remove(index) {
-                        self.part_with(key, &connection);
-                        self.pool.give(request);
-                    }
-                }
-            }
-        }
-    }
-
-    fn offer_request(&self, exchange: &Exchange) -> Passed {
-        let Exchange { connection, request, .. } = exchange;
-        let (Some(handoff), Some(body)) = (self.common.slot.handoff(), body_to_read_again(exchange)) else {
-            return Passed::Never;
-        };
-        let past = Past { requests: connection.requests - 1, head_since: 0, came_at: exchange.came_at };
-        handoff.pass(&connection.stream, past, &[&request.bytes, body, &connection.inbound])
-    }
-}
-
-/// What follows `request.bytes` of a request that another worker is to read as if it had come only now; `None` if that
-/// is impossible.
-fn body_to_read_again(exchange: &Exchange) -> Option<&[u8]> {
-    let Exchange { connection, request, .. } = exchange;
-    let framed = !matches!(request.head.framing, Framing::Chunked) && request.decoder.is_none();
-    let movable = framed && connection.outbound.is_empty() && !connection.stream.is_handed_over();
-    match &request.body {
-        Body::Empty | Body::Inline(_) if movable => Some(b""),
-        Body::Memory(bytes) if movable => Some(bytes),
-        _ => None,
     }
 }

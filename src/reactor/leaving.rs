@@ -7,6 +7,7 @@ use crate::net::{Listener, Passed};
 use crate::reactor::accept::Accepting;
 use crate::reactor::connection::Connection;
 use crate::reactor::deadlines::Wait;
+use crate::reactor::handoff::Offer;
 use crate::reactor::reactor::{Reactor, Slot};
 use crate::sys::clock;
 
@@ -167,7 +168,8 @@ impl Reactor {
         }
         loop {
             match self.receive_offer() {
-                Ok(Some((key, _))) => self.queue(key),
+                Ok(Some(Offer::Waiting(key, _))) => self.queue(key),
+                Ok(Some(Offer::Whole(exchange))) => self.ready.push_back(exchange),
                 Ok(None) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(_) => {

@@ -29,6 +29,7 @@ mod tests;
 mod turn;
 mod understudy;
 mod watch;
+mod whole;
 
 pub use body::Body;
 pub use client_wait::ClientWait;

@@ -300,11 +300,27 @@ impl Reactor {
         None
     }
 
-    fn hand_out(&mut self, key: usize, connection: Box<Connection>, request: Box<Request>) -> Exchange {
+    pub(super) fn hand_out(
+        &mut self,
+        key: usize,
+        connection: Box<Connection>,
+        request: Box<Request>,
+    ) -> Exchange {
         self.deadlines.clear(key);
         let common = self.common.clone();
         let (came_at, taken_at) = (self.polled_at, self.now);
-        Exchange { key, connection, request, common, came_at, taken_at, loan: None, lent: false, sent_at: 0 }
+        Exchange {
+            key,
+            connection,
+            request,
+            common,
+            came_at,
+            taken_at,
+            loan: None,
+            lent: false,
+            sent_at: 0,
+            stays: false,
+        }
     }
 
     /// The connection waits for its socket.

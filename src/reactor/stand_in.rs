@@ -112,5 +112,9 @@ impl StandIn {
         drop(state);
         reactor.flush(unsent);
         while !reactor.is_wanted() && reactor.lock().read_ahead(passes) {}
+        // Nothing may happen for long that would let them go later.
+        if passes && !reactor.is_wanted() {
+            reactor.lock().pass_ready();
+        }
     }
 }

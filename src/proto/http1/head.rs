@@ -63,7 +63,7 @@ pub struct Peer {
 }
 
 /// A request head. All spans count from the first byte that was given to `parse`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
     /// The method. Empty, as are the other spans, while it is not known.
     pub method: Span,

@@ -4,6 +4,8 @@ use super::*;
 use crate::net::Handoff;
 use crate::reactor::deadlines::Wait;
 
+mod whole;
+
 /// Two reactors with listeners of their own, and what they share.
 struct Pair {
     board: Arc<Board>,
