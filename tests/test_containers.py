@@ -193,6 +193,27 @@ def test_process_1_reaps_orphans_and_ends_on_term(prepared: list[Server]) -> Non
     assert "Traceback" not in server.log()
 
 
+PATIENT = """
+import time
+open("../imports", "w").close()
+time.sleep(60)
+"""
+
+
+@needs("unshare", "--pid", "--fork", "--mount-proc")
+def test_term_ends_process_1_while_it_imports_the_application(prepared: list[Server]) -> None:
+    server = Server("app:app", "--preload", source=PATIENT)
+    prepared.append(server)
+    server.prefix = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    server.launch()
+    wait_for((server.home / "imports").exists, "the import")
+    (arbiter,) = children(server.pid)
+    os.kill(arbiter, signal.SIGTERM)
+    assert server.process is not None
+    assert server.process.wait(20) == 0
+    server.ended = True
+
+
 def offspring(pid: int) -> set[int]:
     """The children of a process, those that have ended and wait for it included."""
     numbers = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())

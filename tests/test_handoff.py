@@ -308,3 +308,18 @@ def test_a_request_that_was_read_moves_with_its_body(serve: Serve, tmp_path: Pat
         for number, connection in enumerate(connections):
             found = answer(connection)
             assert (found["target"], found["body"]) == (f"/{number}", "x" * 5000)
+
+
+def test_nobody_waits_for_a_worker_that_has_as_many_connections_as_it_may(
+    serve: Serve, tmp_path: Path
+) -> None:
+    server = serve("moving:app", "-w", "2", "--threads", "4", "--worker-connections", "2")
+    with contextlib.ExitStack() as stack:
+        # One worker has two of them.
+        for name in ("one", "two", "three"):
+            stack.enter_context(waiting(server, tmp_path / name))
+        for _ in range(3):
+            with server.connect() as newcomer:
+                began = time.monotonic()
+                ask(newcomer)
+                assert time.monotonic() - began < 1

@@ -149,6 +149,15 @@ def test_the_service_goes_on_while_the_new_code_is_tried(serve: Serve) -> None:
     server.wait_for_log("tries whether the new code loads", count=2)
 
 
+def test_an_import_that_does_not_end_keeps_no_other_code_from_being_tried(serve: Serve) -> None:
+    server = begin(serve)
+    (server.home / "hold").touch()
+    write(server, "two", top=HOLD)
+    server.kill(HUP)
+    wait_for(lambda: held(server), "the proof")
+    reload(server, "three")
+
+
 def test_term_ends_the_service_while_the_new_code_is_tried(serve: Serve) -> None:
     server = begin(serve, "-p", "pid")
     (server.home / "hold").touch()

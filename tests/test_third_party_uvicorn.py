@@ -107,6 +107,14 @@ def test_an_access_log_is_written_through_the_servers_logger(serve: Serve) -> No
     wait_for(lambda: "GET /version HTTP/1.1" in server.stdout(), "the line")
 
 
+def test_the_end_tells_no_sums_that_nobody_has_counted(serve: Serve) -> None:
+    server = asgi(serve)
+    server.get("/")
+    server.stop()
+    assert "Shutting down: Master" in server.log()
+    assert "Requests served" not in server.log()
+
+
 def test_hup_brings_new_code(serve: Serve) -> None:
     server = asgi(serve, "-w", "2")
     old = set(server.workers())

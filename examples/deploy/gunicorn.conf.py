@@ -19,7 +19,8 @@ request_timeout = 25
 # Most platforms kill 30 s after TERM. `shutdown_delay`, where it is set, comes on top.
 graceful_timeout = 25
 
-# A worker that has grown is replaced: the new one is there before the old one leaves.
+# A worker that has grown is replaced: the new one is there before the old one leaves. It is the part that
+# each worker may have: 40% is for two of them; with more take less.
 max_worker_memory = "40%"
 
 # To standard output, which the platform collects; errors go to standard error anyhow.

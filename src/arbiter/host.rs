@@ -73,6 +73,11 @@ impl<'a, 'py> Host<'a, 'py> {
         self.arbiter.getattr("renewed")?.extract()
     }
 
+    /// Whether the workers count their requests on the scoreboard: those of other makers need not.
+    pub fn counts_requests(&self) -> PyResult<bool> {
+        self.arbiter.getattr("counts_requests")?.extract()
+    }
+
     /// Signals that came while nobody acted on them.
     pub fn held_signals(&self) -> PyResult<Vec<Signal>> {
         let held: Vec<i32> = self.arbiter.call_method0("take_held_signals")?.extract()?;

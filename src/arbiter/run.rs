@@ -194,7 +194,9 @@ impl<'a, 'py> Run<'a, 'py> {
             Action::Renew => self.renew(),
             Action::Halt { status, reason } => {
                 // Nothing can be made of a failure any more.
-                let _ = self.host.log(&self.undertaker.tally().line());
+                if self.host.counts_requests().unwrap_or(true) {
+                    let _ = self.host.log(&self.undertaker.tally().line());
+                }
                 self.lifeline.leave_open();
                 let reason = reason.map(str::to_owned).or(self.failure.take());
                 return Some(End::Halt { status, reason });

@@ -98,6 +98,13 @@ impl Reactor {
         !self.is_full() || self.oldest_quiet().is_some()
     }
 
+    /// Before a wait: the kernel calls one worker for each who comes, which must not be one that cannot let him in.
+    pub(super) fn let_siblings_accept(&mut self) {
+        if self.accepting == Accepting::Yes && !self.has_room() {
+            self.pause(Accepting::Full);
+        }
+    }
+
     /// One more connection has come.
     pub(super) fn make_room(&mut self) {
         if self.is_full() {

@@ -64,13 +64,20 @@ impl Deadlines {
         }
         self.clear(key);
         let queue = &mut self.queues[wait as usize];
-        let (index, last) = (key as u32, queue.last);
-        self.links[key] = Link { before: last, after: NONE, wait: Some(wait), since: now };
-        queue.last = index;
-        if last == NONE {
-            queue.first = index;
-        } else {
-            self.links[last as usize].after = index;
+        let index = key as u32;
+        // The last one, nearly always: only a connection of another worker has waited before it came.
+        let (mut before, mut after) = (queue.last, NONE);
+        while before != NONE && self.links[before as usize].since > now {
+            (before, after) = (self.links[before as usize].before, before);
+        }
+        self.links[key] = Link { before, after, wait: Some(wait), since: now };
+        match before {
+            NONE => queue.first = index,
+            _ => self.links[before as usize].after = index,
+        }
+        match after {
+            NONE => queue.last = index,
+            _ => self.links[after as usize].before = index,
         }
     }
 
@@ -170,6 +177,19 @@ mod tests {
         deadlines.set(1, Wait::Idle, 60);
         assert_eq!(deadlines.oldest(Wait::Idle), Some(2));
         assert_eq!(deadlines.next_due(), Some(101));
+    }
+
+    #[test]
+    fn one_that_has_waited_elsewhere_is_not_due_later_for_that() {
+        let mut deadlines = deadlines();
+        [(1, 3), (2, 5), (3, 4), (4, 1), (5, 6)]
+            .into_iter()
+            .for_each(|(key, since)| deadlines.set(key, Wait::Head, since));
+        assert_eq!(deadlines.next_due(), Some(11));
+        deadlines.clear(3);
+        let due: Vec<_> = std::iter::from_fn(|| deadlines.pop_due(100)).map(|(key, _)| key).collect();
+        assert_eq!(due, [4, 1, 2, 5]);
+        assert_eq!(deadlines.next_due(), None);
     }
 
     #[test]

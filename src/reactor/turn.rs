@@ -107,6 +107,7 @@ impl Reactor {
         if !self.watch.hosted {
             self.rise();
         }
+        self.let_siblings_accept();
         let now = clock::monotonic();
         let until = self.watch.begin(now, self.next_due());
         let left = until.map(|until| Duration::from_nanos(until.saturating_sub(now)));

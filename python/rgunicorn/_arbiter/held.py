@@ -79,6 +79,28 @@ def interruptible() -> Iterator[None]:
         _interruptible = False
 
 
+@contextlib.contextmanager
+def mortal() -> Iterator[None]:
+    """In here TERM ends process 1, too.
+
+    Without a handler the kernel keeps the signal from the first process of a container.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    if os.getpid() != 1 or not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, _end_at_once)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGTERM) is _end_at_once:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _end_at_once(number: int, frame: FrameType | None) -> NoReturn:
+    os._exit(0)
+
+
 def _hold(number: int, frame: FrameType | None) -> None:
     _numbers.append(number)
     if _interruptible and number in _ENDING:

@@ -56,6 +56,7 @@ class Program:
     master_name: str
     reexec_pid: int
     systemd: bool
+    worker_class: type[Worker]
     proc_name: str
     timeout: int
     worker_age: int
@@ -208,7 +209,8 @@ class Program:
     def load(self) -> None:
         """Loads the application. Where the service runs already that may fail."""
         if self.pid is not None or _start.role() != _start.RENEWAL:
-            self.app.wsgi()
+            with held.mortal():
+                self.app.wsgi()
             return
         try:
             with held.interruptible():
@@ -241,6 +243,11 @@ class Program:
         from rgunicorn._arbiter.former import FormerWorker
 
         self.WORKERS[pid] = FormerWorker.of(self, pid, attributes, slot)
+
+    @property
+    def counts_requests(self) -> bool:
+        """Whether the sum of what the workers have counted is true."""
+        return getattr(self.worker_class, "counts_requests", False)
 
     def touch_files(self) -> list[str]:
         """The files of `touch_reload`: relative ones are where the application is."""

@@ -31,6 +31,7 @@ class ReactorWorker(Worker):
     STEPS: ClassVar[tuple[str, ...]] = ()
 
     limits_requests = True
+    counts_requests = True
 
     _alive = True
     _nr = 0

@@ -46,6 +46,8 @@ class Worker:
 
     #: Whether the class heeds `request_timeout`.
     limits_requests: ClassVar[bool] = False
+    #: Whether the scoreboard hears of each request: who serves in a loop of his own need not tell.
+    counts_requests: ClassVar[bool] = False
 
     #: Set by the arbiter before the fork: where the worker tells what it is doing.
     slot: _native.Slot | None = None

@@ -76,6 +76,8 @@ class TornadoWorker(Worker):
     ioloop: IOLoop
     _leaving = False
 
+    counts_requests = True
+
     @classmethod
     def setup(cls) -> None:
         """Called in the arbiter once the class is chosen: tornado's `Server` header names rgunicorn too."""

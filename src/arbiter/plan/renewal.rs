@@ -19,7 +19,7 @@ pub(super) enum Renewal {
     Rest,
     /// The proof has to be started.
     Wanted,
-    /// This process proves it; `again`: the code may have changed since it has begun.
+    /// This process proves it; `again`: the code may have changed since, so it is killed and another follows.
     Proving { pid: i32, again: bool },
     /// The program can be executed.
     Proven,
@@ -65,10 +65,11 @@ impl Plan {
     pub(super) fn reload_ordered(&mut self) -> Vec<Action> {
         match &mut self.renewal {
             Renewal::Rest => vec![Action::Reload],
-            Renewal::Proving { again, .. } => {
-                *again = true;
-                Vec::new()
-            }
+            // What it proves nobody wants any more, and its import may never end.
+            Renewal::Proving { pid, again } => match std::mem::replace(again, true) {
+                false => vec![Action::Signal(*pid, Signal::SIGKILL)],
+                true => Vec::new(),
+            },
             Renewal::Wanted | Renewal::Proven => Vec::new(),
         }
     }
