@@ -58,16 +58,14 @@ impl Reactor {
     /// closed, or it is refused.
     pub(super) fn take_up(&mut self, mut connection: Box<Connection>, arrival: Arrival) -> Option<Exchange> {
         let mut request = self.pool.take();
-        let taken = connection.take_up(&mut request, arrival, &self.common.settings);
-        if matches!(taken, Err(Fault::Malformed)) {
-            return None;
-        }
+        let refusal = match connection.take_up(&mut request, arrival, &self.common.settings) {
+            Ok(()) => None,
+            Err(Fault::Refused(refusal)) => Some(refusal),
+            Err(Fault::Malformed) => return None,
+        };
         let key = self.slots.insert(Slot::OUT);
-        match taken {
-            Ok(()) => return Some(self.hand_out(key, connection, request)),
-            Err(Fault::Refused(refusal)) => self.refuse(key, connection, refusal, Some(request)),
-            Err(Fault::Malformed) => {}
-        }
+        let Some(refusal) = refusal else { return Some(self.hand_out(key, connection, request)) };
+        self.refuse(key, connection, refusal, Some(request));
         None
     }
 }
