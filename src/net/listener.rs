@@ -59,6 +59,8 @@ impl Listener {
 
     /// Takes one waiting connection; the peer is `None` on a Unix socket. `WouldBlock` when nobody waits.
     pub fn accept(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
+        // A service that is started on the same socket may have made it blocking: then the worker would wait here.
+        sys::socket::keep_nonblocking(self.fd.as_fd())?;
         let (fd, peer) = sys::socket::accept(self.fd.as_fd())?;
         Ok((Stream::plain(fd), peer))
     }
@@ -116,4 +118,21 @@ fn unix_name(name: &SockaddrStorage) -> PathBuf {
         return std::ffi::OsString::from_vec([b"\0", name].concat()).into();
     }
     unix.path().map(PathBuf::from).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use nix::fcntl::{FcntlArg, OFlag, fcntl};
+
+    use super::*;
+
+    #[test]
+    fn nobody_waits_where_somebody_else_has_made_the_socket_blocking() {
+        let held = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let listener = Listener::adopt(held.try_clone().expect("a copy").into()).expect("it listens");
+        fcntl(&held, FcntlArg::F_SETFL(OFlag::empty())).expect("blocking");
+        assert_eq!(listener.accept().expect_err("nobody").kind(), io::ErrorKind::WouldBlock);
+    }
 }

@@ -138,6 +138,13 @@ pub fn set_nonblocking(socket: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
+/// As [`set_nonblocking`], of a socket for which that was said before, but that others hold too: each of them can take it
+/// back for all.
+pub fn keep_nonblocking(socket: BorrowedFd<'_>) -> io::Result<()> {
+    let flags = nix::fcntl::fcntl(socket, nix::fcntl::FcntlArg::F_GETFL)?;
+    if flags & libc::O_NONBLOCK == 0 { set_nonblocking(socket) } else { Ok(()) }
+}
+
 #[cfg(target_os = "linux")]
 fn is_nonblocking(socket: BorrowedFd<'_>) -> io::Result<bool> {
     let flags = nix::fcntl::fcntl(socket, nix::fcntl::FcntlArg::F_GETFL)?;

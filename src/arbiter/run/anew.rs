@@ -159,6 +159,8 @@ impl<'py> Run<'_, 'py> {
         let mut actions = self.plan.renewal_failed(failure);
         actions.extend(waiting.into_iter().flat_map(|signal| self.plan.signal(signal, &self.limits, now())));
         self.perform_all(actions);
+        // One of them may have been SIGCHLD.
+        self.collect_children();
     }
 
     fn execute(&self, waiting: &[Signal]) -> PyResult<()> {
