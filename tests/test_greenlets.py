@@ -192,10 +192,13 @@ def test_a_slow_reader_holds_nobody(kind: str, serve: Serve) -> None:
 def test_a_reader_that_stays_silent_is_given_up(kind: str, serve: Serve) -> None:
     config = "response_memory = 100_000\nresponse_file_limit = 1_000_000\nsend_timeout = 1\n"
     server = serve("green:app", "-k", kind, config=config)
+    # What the first request opens stays.
+    seconds_of(server)
+    idle = len(processes.descriptors(server.worker()))
     with server.connect(receive_buffer=4096) as reader:
         reader.send(get(target=b"/flood?20000000"))
-        before = len(processes.descriptors(server.worker()))
-        wait_for(lambda: len(processes.descriptors(server.worker())) < before, "the end of the connection")
+        wait_for(lambda: len(processes.descriptors(server.worker())) > idle, "the connection")
+        wait_for(lambda: len(processes.descriptors(server.worker())) <= idle, "its end")
         with pytest.raises(Closed):
             reader.read_response()
     assert seconds_of(server) < 0.5
