@@ -96,9 +96,11 @@ class Stuck:
 def stuck(server: Server, directory: Path, target: str = "/wait") -> Iterator[Stuck]:
     """While one request is inside the application, on the only thread."""
     long = Stuck(server, directory, target)
-    yield long
-    if long.is_stuck:
-        long.release()
+    try:
+        yield long
+    finally:
+        if long.is_stuck:
+            long.release()
 
 
 def known(server: Server) -> Connection:
@@ -219,8 +221,13 @@ def test_who_waits_outside_costs_nothing(serve: Serve, flags: list[str], tmp_pat
 
 def switches(pid: int, name: str, seconds: float) -> int:
     """How often the thread of that name came and went in so many seconds."""
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    (task,) = [task for task in tasks if (task / "comm").read_text().strip() == name]
+
+    def named() -> list[Path]:
+        tasks = Path(f"/proc/{pid}/task").iterdir()
+        return [task for task in tasks if (task / "comm").read_text().strip() == name]
+
+    # A thread names itself when it runs for the first time.
+    (task,) = wait_for(named, f"the thread {name}")
 
     def count() -> int:
         found = re.findall(r"ctxt_switches:\s+(\d+)", (task / "status").read_text())
