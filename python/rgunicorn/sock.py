@@ -72,15 +72,17 @@ class BaseSocket:
         if not bound:
             self.bind(sock)
         sock.setblocking(False)
-        if not (self._later or _is_listening(sock)):
-            sock.listen(min(self.conf.backlog, _LARGEST_BACKLOG))
+        if not self._later:
+            self._listen(sock)
         return sock
+
+    def _listen(self, sock: socket.socket) -> None:
+        if not _is_listening(sock):
+            sock.listen(min(self.conf.backlog, _LARGEST_BACKLOG))
 
     def listen_now(self) -> None:
         """Lets clients connect. Raises OSError."""
-        self._later = False
-        if not _is_listening(self.sock):
-            self.sock.listen(min(self.conf.backlog, _LARGEST_BACKLOG))
+        self._listen(self.sock)
 
     def bind(self, sock: socket.socket) -> None:
         """Binds it to the address."""

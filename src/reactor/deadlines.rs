@@ -63,21 +63,26 @@ impl Deadlines {
             self.links.resize(key + 1, UNLINKED);
         }
         self.clear(key);
-        let queue = &mut self.queues[wait as usize];
         let index = key as u32;
         // The last one, nearly always: only a connection of another worker has waited before it came.
-        let (mut before, mut after) = (queue.last, NONE);
+        let (mut before, mut after) = (self.queues[wait as usize].last, NONE);
         while before != NONE && self.links[before as usize].since > now {
             (before, after) = (self.links[before as usize].before, before);
         }
         self.links[key] = Link { before, after, wait: Some(wait), since: now };
+        self.tie(wait, before, after, index, index);
+    }
+
+    /// Whoever stands `before` a place in a queue, and whoever stands `after` it, gets a new neighbour there.
+    fn tie(&mut self, wait: Wait, before: u32, after: u32, next: u32, previous: u32) {
+        let queue = &mut self.queues[wait as usize];
         match before {
-            NONE => queue.first = index,
-            _ => self.links[before as usize].after = index,
+            NONE => queue.first = next,
+            _ => self.links[before as usize].after = next,
         }
         match after {
-            NONE => queue.last = index,
-            _ => self.links[after as usize].before = index,
+            NONE => queue.last = previous,
+            _ => self.links[after as usize].before = previous,
         }
     }
 
@@ -93,15 +98,7 @@ impl Deadlines {
         let Some(link) = self.links.get_mut(key) else { return };
         let Link { before, after, wait: Some(wait), .. } = *link else { return };
         *link = UNLINKED;
-        let queue = &mut self.queues[wait as usize];
-        match before {
-            NONE => queue.first = after,
-            _ => self.links[before as usize].after = after,
-        }
-        match after {
-            NONE => queue.last = before,
-            _ => self.links[after as usize].before = before,
-        }
+        self.tie(wait, before, after, after, before);
     }
 
     /// When the next deadline is due, in nanoseconds of the same clock.
