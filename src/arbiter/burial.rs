@@ -55,6 +55,10 @@ impl Undertaker {
         let logged = logged.and_then(|()| write_access_lines(&unwritten, host));
         let logged = logged.and_then(|()| log_cut(worker, &running, host, now));
         board.release(worker.slot);
+        if let Some(handoff) = board.handoff() {
+            // The kernel may have called the worker for somebody whom it could not let in any more.
+            handoff.call();
+        }
         host.remove_worker(worker.pid).and(logged)
     }
 

@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::net::Stream;
-use crate::net::moved::{self, Layout, Moved, Past};
+use crate::net::moved::{self, Layout, Message, Moved, Past};
 use crate::sys::mmap::SharedWords;
 use crate::sys::socket::{self, Readiness};
 use crate::sys::{file, rights};
@@ -56,6 +56,17 @@ impl Passed {
             _ => Self::Never,
         }
     }
+}
+
+/// What somebody has put in.
+#[derive(Debug)]
+pub enum Taken {
+    /// A connection.
+    Connection(Moved),
+    /// A [`Handoff::call`].
+    Call,
+    /// A message that this program does not understand. The connection that came with it is closed.
+    Unknown,
 }
 
 /// A complete request that goes along with its connection.
@@ -191,25 +202,30 @@ impl Handoff {
         }
     }
 
-    /// Takes one connection out; `None`: a message that this program does not understand, whose connection is closed.
+    /// Somebody waits at a listener or here, of whom perhaps only a worker was told that does not take him: the kernel
+    /// wakes one for each who comes. Another one looks, as soon as it waits for events; does nothing if there is none.
+    pub fn call(&self) {
+        if self.has_takers() {
+            // Without room there is enough to look for.
+            let _ = self.send(&[IoSlice::new(moved::CALL)], &[]);
+        }
+    }
+
+    /// Takes out what has waited longest.
     ///
-    /// Errors: `WouldBlock` when none waits; `EMFILE` when this process has no descriptor left: then it waits on.
-    pub fn take(&self) -> io::Result<Option<Moved>> {
+    /// Errors: `WouldBlock` when nothing waits; `EMFILE` when this process has no descriptor left: then it waits on.
+    pub fn take(&self) -> io::Result<Taken> {
         // A message is lost when there is no descriptor for it, or for the body of its request.
         drop((self.receiver.try_clone()?, self.receiver.try_clone()?));
         let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
         buffer.resize(LONGEST, 0);
         let received = rights::receive(self.receiver.as_fd(), &mut buffer)?;
-        let message = buffer.get(..received.length).filter(|_| !received.cut);
-        let Some(message) = message.and_then(moved::parse) else { return Ok(None) };
-        let apart = message.whole.filter(|whole| whole.apart);
-        let Some((fd, file)) = unpack(received.descriptors, apart) else { return Ok(None) };
-        let stream = Stream::plain(fd);
-        if message.shared {
-            stream.share();
+        let bytes = buffer.get(..received.length).filter(|_| !received.cut);
+        if bytes == Some(moved::CALL) {
+            return Ok(Taken::Call);
         }
-        let (past, whole, bytes) = (message.past, message.whole, message.bytes.to_vec());
-        Ok(Some(Moved { stream, past, whole, file, bytes }))
+        let moved = bytes.and_then(moved::parse).and_then(|message| unpack(message, received.descriptors));
+        Ok(moved.map_or(Taken::Unknown, Taken::Connection))
     }
 
     /// The end of which connections are taken, for loops to watch.
@@ -225,16 +241,28 @@ fn in_memory(bytes: &[u8]) -> io::Result<File> {
     Ok(memory)
 }
 
-/// The socket, and the file if the body is `apart`. `None` unless there is what there must be.
-fn unpack(descriptors: Vec<OwnedFd>, apart: Option<Layout>) -> Option<(OwnedFd, Option<File>)> {
-    let Some(layout) = apart else {
-        let [fd] = <[OwnedFd; 1]>::try_from(descriptors).ok()?;
-        return Some((fd, None));
+/// The connection of that message. `None` unless the descriptors are what there must be.
+fn unpack(message: Message<'_>, descriptors: Vec<OwnedFd>) -> Option<Moved> {
+    let (fd, file) = match message.whole.filter(|whole| whole.apart) {
+        Some(layout) => {
+            let [fd, file] = <[OwnedFd; 2]>::try_from(descriptors).ok()?;
+            (fd, Some(body_of(layout, file)?))
+        }
+        None => (<[OwnedFd; 1]>::try_from(descriptors).ok()?.into_iter().next()?, None),
     };
-    let [fd, file] = <[OwnedFd; 2]>::try_from(descriptors).ok()?;
+    let stream = Stream::plain(fd);
+    if message.shared {
+        stream.share();
+    }
+    let Message { past, whole, bytes, .. } = message;
+    Some(Moved { stream, past, whole, file, bytes: bytes.to_vec() })
+}
+
+/// A file with a body, if it is as long as that.
+fn body_of(layout: Layout, file: OwnedFd) -> Option<File> {
     let file = File::from(file);
     let found = file.metadata().ok()?;
-    (found.is_file() && found.len() >= layout.body).then_some((fd, Some(file)))
+    (found.is_file() && found.len() >= layout.body).then_some(file)
 }
 
 #[cfg(test)]

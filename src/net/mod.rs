@@ -5,7 +5,7 @@ mod listener;
 mod moved;
 mod stream;
 
-pub use handoff::{Contents, Handoff, Parcel, Passed};
+pub use handoff::{Contents, Handoff, Parcel, Passed, Taken};
 pub use listener::{Address, Listener, accepted_by};
 pub use moved::{Layout, Moved, Past};
 pub use stream::Stream;

@@ -12,6 +12,8 @@
 //!
 //! With `APART` its body is not there, but in a file, whose descriptor follows that of the connection.
 //!
+//! The message [`CALL`] brings no connection.
+//!
 //! Numbers are little-endian, times CLOCK_MONOTONIC in nanoseconds. Who reads them may be of another version of this
 //! program: what it does not know it must not take for something that it knows.
 
@@ -29,6 +31,9 @@ const WHOLE: u8 = 2;
 const APART: u8 = 4;
 const HEADER: usize = 24;
 const LENGTHS: usize = 16;
+
+/// A message which asks to look who waits at the listeners. Programs that do not know it take it for an unknown one.
+pub(super) const CALL: &[u8] = b"call";
 
 /// What a worker must know of a connection to go on with it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -36,11 +36,15 @@ pub(super) enum Accepting {
 impl Reactor {
     /// Takes connections until one has a complete request: new ones, and those that other workers pass on.
     pub(super) fn accept(&mut self) -> Option<Exchange> {
-        if self.offers.take_turn() {
-            self.take_over().or_else(|| self.accept_new())
-        } else {
-            self.accept_new().or_else(|| self.take_over())
-        }
+        let first = if self.offers.take_turn() { None } else { self.accept_new() };
+        // What others pass on may be the news that somebody waits outside.
+        first.or_else(|| self.take_over()).or_else(|| self.accept_new())
+    }
+
+    /// Somebody may wait at any of the listeners.
+    pub(super) fn look_outside(&mut self) {
+        self.acceptable = u64::MAX.checked_shl(self.listeners.len() as u32).map_or(u64::MAX, |above| !above);
+        self.burst = self.burst.max(1);
     }
 
     fn accept_new(&mut self) -> Option<Exchange> {
@@ -128,11 +132,12 @@ impl Reactor {
     }
 
     pub(super) fn pause(&mut self, why: Accepting) {
-        if self.accepting == Accepting::Yes {
-            self.forget_listeners();
-        }
-        self.accepting = why;
+        let watched = std::mem::replace(&mut self.accepting, why) == Accepting::Yes;
         self.acceptable = 0;
+        if watched {
+            self.forget_listeners();
+            self.call_others();
+        }
     }
 
     fn forget_listeners(&mut self) {

@@ -3,18 +3,20 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
+use std::time::Duration;
 
 use mio::Token;
 use mio::unix::SourceFd;
 
-use crate::net::{Passed, Past, accepted_by};
+use crate::net::{Moved, Passed, Past, Taken, accepted_by};
 use crate::reactor::accept::Accepting;
 use crate::reactor::connection::{Connection, Phase};
 use crate::reactor::deadlines::Wait;
 use crate::reactor::exchange::Exchange;
 use crate::reactor::reactor::{Reactor, Slot, WATCHED};
 use crate::reactor::whole::Arrival;
-use crate::sys::{epoll, socket};
+use crate::sys::epoll;
+use crate::sys::socket::{self, Readiness};
 
 /// The token of the socket from which connections are taken.
 pub(super) const HANDOFF: Token = Token(WATCHED + 65);
@@ -33,6 +35,8 @@ pub(super) struct Offers {
     pub waiting: bool,
     /// How many may still be taken in this turn.
     pub budget: usize,
+    /// Others were asked in this turn to look who waits.
+    pub called: bool,
     /// New connections come first.
     last: bool,
     /// When those that a leaving worker could not pass on are offered again, in nanoseconds.
@@ -43,6 +47,7 @@ pub(super) struct Offers {
 impl Offers {
     pub fn begin_turn(&mut self) {
         self.budget = TAKEN_AT_ONCE;
+        self.called = false;
     }
 
     /// The turn takes long.
@@ -74,6 +79,8 @@ pub(super) enum Offer {
     Waiting(usize, u64),
     /// One with a complete request.
     Whole(Exchange),
+    /// None: somebody may wait at the listeners of whom this worker was not told.
+    Call,
 }
 
 impl Exchange {
@@ -125,6 +132,10 @@ impl Reactor {
                             self.read(key).map(|exchange| exchange.since(came_at))
                         }
                         Offer::Whole(exchange) => Some(exchange),
+                        Offer::Call => {
+                            self.look_outside();
+                            None
+                        }
                     };
                     if exchange.is_some() {
                         // The others may have a hand free for the next one.
@@ -150,10 +161,17 @@ impl Reactor {
     pub(super) fn receive_offer(&mut self) -> io::Result<Option<Offer>> {
         let common = self.common.clone();
         let Some(handoff) = common.slot.handoff() else { return Err(io::ErrorKind::WouldBlock.into()) };
-        let Some(moved) = handoff.take()? else { return Ok(None) };
+        match handoff.take()? {
+            Taken::Connection(moved) => Ok(self.take_in_moved(moved)),
+            Taken::Call => Ok(Some(Offer::Call)),
+            Taken::Unknown => Ok(None),
+        }
+    }
+
+    fn take_in_moved(&mut self, moved: Moved) -> Option<Offer> {
         let fd = moved.stream.as_fd();
         let (Ok(peer), Ok(listener)) = (socket::peer(fd), accepted_by(&self.addresses, fd)) else {
-            return Ok(None);
+            return None;
         };
         let mut connection = Box::new(Connection::new(moved.stream, peer, listener));
         connection.requests = moved.past.requests;
@@ -164,14 +182,14 @@ impl Reactor {
         if let Some(layout) = moved.whole {
             let arrival = Arrival { layout, file: moved.file, bytes: moved.bytes };
             let exchange = self.take_up(connection, arrival);
-            return Ok(exchange.map(|exchange| Offer::Whole(exchange.since(came_at))));
+            return exchange.map(|exchange| Offer::Whole(exchange.since(came_at)));
         }
         connection.inbound = moved.bytes;
         let key = self.slots.insert(Slot::Here(connection));
         if moved.past.head_since > 0 {
             self.deadlines.set(key, Wait::Head, moved.past.head_since.min(self.now));
         }
-        Ok(Some(Offer::Waiting(key, came_at)))
+        Some(Offer::Waiting(key, came_at))
     }
 
     /// Passes a connection on, if that is possible.
@@ -224,6 +242,24 @@ impl Reactor {
     pub(super) fn has_others(&self) -> bool {
         let own = u64::from(!self.is_draining() && !self.common.is_leaving());
         self.common.slot.handoff().is_some_and(|handoff| handoff.takers() > own)
+    }
+
+    /// The kernel may have called this worker alone for somebody, and he is not let in for now: another looks, if there is
+    /// one and somebody waits.
+    pub(super) fn call_others(&self) {
+        let Some(handoff) = self.common.slot.handoff().filter(|_| self.has_others()) else { return };
+        let listeners = self.listeners.iter().map(|listener| listener.as_fd());
+        let waits = |fd| socket::wait(fd, Readiness::Read, Some(Duration::ZERO)).unwrap_or(false);
+        if listeners.chain([handoff.receiver()]).any(waits) {
+            handoff.call();
+        }
+    }
+
+    /// The same while every thread of this worker is in the application: once, as the wait that is over has brought no more.
+    pub(super) fn call_others_once(&mut self) {
+        if !std::mem::replace(&mut self.offers.called, true) {
+            self.call_others();
+        }
     }
 
     /// Passes on a connection that has something to read.

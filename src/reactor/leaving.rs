@@ -170,7 +170,7 @@ impl Reactor {
             match self.receive_offer() {
                 Ok(Some(Offer::Waiting(key, _))) => self.queue(key),
                 Ok(Some(Offer::Whole(exchange))) => self.ready.push_back(exchange),
-                Ok(None) => {}
+                Ok(Some(Offer::Call) | None) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(_) => {
                     // No descriptors: it would be told of all the time.

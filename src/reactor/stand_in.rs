@@ -105,6 +105,9 @@ impl StandIn {
         let mut state = reactor.lock();
         state.take_in_for_others(&poller.events);
         let passes = (self.stuck >= STUCK || self.is_patient()) && state.has_others();
+        if passes {
+            state.call_others_once();
+        }
         let unsent = state.take_unsent();
         drop(state);
         if passes {

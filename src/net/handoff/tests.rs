@@ -11,7 +11,21 @@ fn connection() -> (Stream, UnixStream) {
 }
 
 fn taken(handoff: &Handoff) -> Option<Moved> {
-    handoff.take().expect("something waits")
+    match handoff.take().expect("something waits") {
+        Taken::Connection(moved) => Some(moved),
+        Taken::Call => panic!("nobody has called"),
+        Taken::Unknown => None,
+    }
+}
+
+#[test]
+fn a_call_comes_through_if_there_is_somebody_to_hear_it() {
+    let handoff = Handoff::new().expect("a handoff socket");
+    handoff.call();
+    assert_eq!(handoff.take().expect_err("empty").kind(), io::ErrorKind::WouldBlock);
+    handoff.set_takers(1);
+    handoff.call();
+    assert!(matches!(handoff.take(), Ok(Taken::Call)));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use super::*;
 use crate::net::Handoff;
 use crate::reactor::deadlines::Wait;
 
+mod calls;
 mod whole;
 
 /// Two reactors with listeners of their own, and what they share.
@@ -15,13 +16,31 @@ struct Pair {
 
 impl Pair {
     fn new(settings: &ReactorSettings) -> Self {
-        let (_, waker) = pipe::nonblocking().expect("a pipe");
-        let handoff = Handoff::new().expect("a handoff socket");
-        let board = Board::new(2, waker, Some(handoff)).expect("a board");
+        let board = Self::board();
         let [from, to] = [(), ()].map(|()| Service::on(&board, settings.clone()));
         let pair = Self { board, from, to };
         pair.set_takers(2);
         pair
+    }
+
+    /// Two at the same listener.
+    fn together(settings: &ReactorSettings) -> Self {
+        let board = Self::board();
+        let directory = Arc::new(tempfile::tempdir().expect("a directory"));
+        let listener = UnixListener::bind(directory.path().join("socket")).expect("a listener");
+        let [from, to] = [(), ()].map(|()| {
+            let listener = listener.try_clone().expect("a copy");
+            Service::at(listener, &board, settings.clone(), directory.clone())
+        });
+        let pair = Self { board, from, to };
+        pair.set_takers(2);
+        pair
+    }
+
+    fn board() -> Arc<Board> {
+        let (_, waker) = pipe::nonblocking().expect("a pipe");
+        let handoff = Handoff::new().expect("a handoff socket");
+        Board::new(2, waker, Some(handoff)).expect("a board")
     }
 
     fn set_takers(&self, takers: usize) {

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use tempfile::TempDir;
+
 use super::*;
 use crate::net::Listener;
 use crate::proto::forwarded::TrustedPeers;
@@ -28,7 +30,7 @@ struct Service {
     reactor: Arc<SharedReactor>,
     leaving: Arc<AtomicBool>,
     path: PathBuf,
-    _directory: tempfile::TempDir,
+    _directory: Arc<TempDir>,
 }
 
 fn settings() -> ReactorSettings {
@@ -60,11 +62,22 @@ impl Service {
 
     /// That of one more worker on this board.
     fn on(board: &Arc<Board>, settings: ReactorSettings) -> Self {
-        let slot = board.claim().expect("a place");
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("socket");
-        let leaving = Arc::new(AtomicBool::new(false));
         let listener = UnixListener::bind(&path).expect("a listener");
+        Self::at(listener, board, settings, Arc::new(directory))
+    }
+
+    /// One that listens there, with others perhaps. The directory is removed after the last of them.
+    fn at(
+        listener: UnixListener,
+        board: &Arc<Board>,
+        settings: ReactorSettings,
+        directory: Arc<TempDir>,
+    ) -> Self {
+        let slot = board.claim().expect("a place");
+        let path = directory.path().join("socket");
+        let leaving = Arc::new(AtomicBool::new(false));
         let listener = Listener::adopt(listener.into()).expect("a listener");
         let reactor = SharedReactor::new(settings, vec![listener], slot, leaving.clone()).expect("a reactor");
         Self { reactor, leaving, path, _directory: directory }
