@@ -260,6 +260,32 @@ if os.path.exists("broken") and "RGUNICORN_START" not in os.environ:
     server.stop()
 
 
+def test_its_end_is_that_of_a_worker_that_does_not_leave(serve: Serve) -> None:
+    config = """
+import os, signal
+preload_app = True
+graceful_timeout = 1
+if os.path.exists("broken") and "RGUNICORN_START" not in os.environ:
+    raise ValueError("not now")
+def post_worker_init(worker):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+"""
+    stays_on = (
+        "if environ['PATH_INFO'] == '/stays':\n        open('../held', 'w').close()\n        time.sleep(60)"
+    )
+    source = APP.format(text="one", top="").replace("    body =", f"    {stays_on}\n    body =")
+    server = serve("app:app", "-w", "2", source=source, config=config)
+    server.files |= {"run/broken"}
+    with server.connect() as connection:
+        connection.send(b"GET /stays HTTP/1.1\r\nHost: x\r\n\r\n")
+        wait_for(lambda: held(server), "the request")
+        (server.directory / "broken").touch()
+        server.kill(HUP)
+        server.wait_for_log("ended before it took over its workers")
+        server.stop()
+    server.wait_for_log("rgunicorn: . of the workers have not left within graceful_timeout and are killed$")
+
+
 @pytest.mark.parametrize(("before", "after"), [(True, False), (False, True)], ids=["off", "on"])
 def test_the_reload_switches_it(before: bool, after: bool, serve: Serve) -> None:
     source = APP.format(text="one", top="IMPORTED = os.getpid()").replace("os.getppid()", "IMPORTED")
