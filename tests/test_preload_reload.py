@@ -270,9 +270,7 @@ if os.path.exists("broken") and "RGUNICORN_START" not in os.environ:
 def post_worker_init(worker):
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 """
-    stays_on = (
-        "if environ['PATH_INFO'] == '/stays':\n        open('../held', 'w').close()\n        time.sleep(60)"
-    )
+    stays_on = "if environ['PATH_INFO'] == '/stays': open('../held', 'w').close(); time.sleep(60)"
     source = APP.format(text="one", top="").replace("    body =", f"    {stays_on}\n    body =")
     server = serve("app:app", "-w", "2", source=source, config=config)
     server.files |= {"run/broken"}
@@ -374,7 +372,10 @@ def test_an_address_that_is_taken_leaves_as_many_workers_as_there_were(serve: Se
     with socket.create_server(("127.0.0.1", 0)) as other:
         path.write_text(config.format(1) + f"bind += ['127.0.0.1:{other.getsockname()[1]}']\n")
         server.kill(HUP)
-        server.wait_for_log(r"Reload failed\. The old workers keep serving\.$")
+        taken = rf"cannot listen at 127\.0\.0\.1:{other.getsockname()[1]}: Address already in use \(.*\)"
+        server.wait_for_log(
+            rf"Reload failed: bad configuration: {taken}\. The old workers and listeners go on\.$"
+        )
         stays(lambda: set(server.workers()) == workers, "three workers", 0.5)
     reload(server, "two")
     wait_for(lambda: len(server.workers()) == 1, "one worker")

@@ -3,7 +3,7 @@
 //! The first new worker starts alone. Until it has booted nothing else is started and nobody leaves, so a reload that
 //! does not load costs nothing; once it has booted its generation is *proven*, and is what a later failure returns to.
 
-use super::{Action, Backoff, Child, Exit, Level, Limits, Line, Plan, Time, deaths};
+use super::{Action, Backoff, Child, Exit, Limits, Plan, Time, deaths};
 
 /// Which generation of workers is current, and how far it has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,10 +75,9 @@ impl Plan {
     }
 
     /// The old workers stay, and the proven generation is current again; a reload that had brought it goes on.
-    pub(super) fn drop_reload(&mut self, child: &Child, exit: Exit, now: Time) -> Vec<Action> {
+    pub(super) fn drop_reload(&mut self, now: Time) -> Vec<Action> {
         let proven = self.roll.proven;
-        let mut actions = vec![Action::Log(failed(child.pid, exit))];
-        actions.extend(self.dismiss(|child| child.generation > proven, now));
+        let mut actions = self.dismiss(|child| child.generation > proven, now);
         self.roll.current = proven;
         self.roll.rolling = self.children.count(|child| self.old(child)) > 0;
         actions.push(Action::DropReload);
@@ -88,15 +87,4 @@ impl Plan {
     fn current_booted(&self) -> usize {
         self.children.count(|child| self.current(child) && child.booted())
     }
-}
-
-/// One error is enough: a worker that could not load the application has logged it, with its traceback, and that it was
-/// killed is one too.
-fn failed(pid: i32, exit: Exit) -> Line {
-    let level = match exit {
-        Exit::Code(deaths::WORKER_BOOT_ERROR) | Exit::Signal(libc::SIGKILL) => Level::Warning,
-        _ => Level::Error,
-    };
-    let text = "Reload failed: the new workers do not boot (pid:%s %s). The old ones keep serving.";
-    Line::new(level, text, [pid.into(), deaths::manner(exit).into()])
 }

@@ -67,16 +67,22 @@ fn a_reload_that_does_not_load_is_dropped() {
 
 #[test]
 fn a_dropped_reload_is_one_error() {
-    // A worker that cannot load the application has logged an error with a traceback.
-    let cases = [(Exit::Code(3), 0, "exited with code 3"), (Exit::Code(4), 1, "exited with code 4")];
-    for (exit, errors, manner) in cases.into_iter().chain([(Exit::Signal(9), 1, "was sent SIGKILL")]) {
+    let cases = [
+        (Exit::Code(3), false, "exited with code 3"),
+        (Exit::Code(4), false, "exited with code 4"),
+        (Exit::Signal(11), false, "was sent SIGSEGV"),
+        (Exit::Signal(9), false, "was sent SIGKILL"),
+        (Exit::Signal(9), true, "was sent SIGKILL, perhaps out of memory"),
+    ];
+    for (exit, starved, manner) in cases {
         let mut scene = Scene::serving(LIMITS);
         scene.signal(SIGHUP);
         scene.lines.clear();
-        scene.exit(3, exit);
-        assert_eq!(scene.lines.iter().filter(|(level, _)| *level == Level::Error).count(), errors);
-        let text = "Reload failed: the new workers do not boot (pid:3 %). The old ones keep serving.";
-        assert!(scene.said(&text.replace('%', manner)));
+        scene.exit_starved(3, exit, starved);
+        let text = format!(
+            "Reload failed: the new workers do not boot (pid:3 {manner}). The old ones keep serving."
+        );
+        assert_eq!(scene.lines, [(Level::Error, text)]);
     }
 }
 
