@@ -488,6 +488,20 @@ def test_without_shared_memory_that_lasts_the_application_stays(serve: Serve) ->
     assert says(server, "one")
 
 
+def test_any_number_of_workers_with_any_notes_is_carried_over(serve: Serve) -> None:
+    # More than the system takes in one variable.
+    config = "def pre_fork(server, worker): worker.note = str(worker.age) * 100_000\n"
+    config += "def child_exit(server, worker): print(worker.age, len(worker.note), flush=True)\n"
+    server = begin(serve, "-w", "3", config=config)
+    opened = len(processes.descriptors(server.pid))
+    for text in ("two", "three"):
+        reload(server, text)
+        wait_for(lambda: len(server.booted()) == len(server.workers()) == 3, "three workers")
+        assert len(processes.descriptors(server.pid)) == opened
+    wait_for(lambda: len(server.stdout().splitlines()) == 6, "the hooks")
+    assert sorted(server.stdout().splitlines()) == [f"{age} 100000" for age in range(1, 7)]
+
+
 @pytest.mark.parametrize("preload", [True, False])
 def test_the_collector_leaves_preloaded_objects_alone(preload: bool, serve: Serve) -> None:
     config = f"""

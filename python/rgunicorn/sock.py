@@ -242,8 +242,8 @@ def open_listeners(
 ) -> list[BaseSocket]:
     """Listens on `addresses`. Exits with status 1, and keeps none, if one cannot be had after some attempts.
 
-    `later`: they have the addresses, and nobody can connect before `listen_now`. Not `patient`: one attempt, then
-    AddressError.
+    `later`: they have the addresses, and nobody can connect before `listen_now`. Not `patient`: there is one
+    attempt, and AddressError.
     """
     attempt = _listen_patiently if patient else _listen_once
     listeners: list[BaseSocket] = []

@@ -124,7 +124,7 @@ class Config:
         try:
             return [util.parse_address(text) for text in bind.get()]
         except RuntimeError as error:
-            raise AddressError(bind.blame(error)) from None
+            raise AddressError(f"{error} (bind from {bind.source})") from None
 
     @staticmethod
     def _is_one_at_a_time(uri: str | type) -> bool:
