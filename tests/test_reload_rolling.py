@@ -269,6 +269,9 @@ def test_workers_that_die_during_a_reload(serve: Serve) -> None:
     hold(server)
     old = hup(server, 1)
     os.kill(min(old), signal.SIGKILL)
+    # It is replaced though nobody knows yet whether the new code loads.
+    wait_for(lambda: len(set(server.workers()) - old) == 2, "its replacement")
+    stays(lambda: len(server.workers()) == 4, "2 that serve and 2 that boot", 0.3)
     let_one_pass(server)
     wait_for(lambda: len(server.booted()) == 3, "3 that serve")
     (first,) = set(server.booted()) - old
@@ -276,6 +279,49 @@ def test_workers_that_die_during_a_reload(serve: Serve) -> None:
     wait_for(lambda: first not in server.workers(), "its end")
     let_go(server)
     wait_until_new(server, old, 3)
+
+
+def test_a_worker_that_dies_during_a_reload_onto_broken_code_is_replaced_with_pauses(serve: Serve) -> None:
+    server = start(serve, 2)
+    hold(server)
+    old = hup(server, 1)
+    os.kill(min(old), signal.SIGKILL)
+    wait_for(lambda: len(set(server.workers()) - old) == 2, "its replacement")
+    # Those that wait have the code that they have read.
+    write(server, "broken", more="1 / 0")
+    before = server.log()
+    os.kill(server.workers()[1], signal.SIGKILL)
+    server.wait_for_log(
+        r"Reload failed: the new workers do not boot \(pid:\d+ was sent SIGKILL\)\. The old ones keep"
+    )
+    let_go(server)
+    server.wait_for_log(r"Workers die young\. The next one starts in 0\.4 seconds\.")
+    said = server.log().removeprefix(before)
+    assert said.count("Reload failed") == 1
+    assert said.count("Booting worker") <= 5
+    assert server.get().text == f"old {max(old)}"
+    write(server, "mended")
+    server.kill(signal.SIGHUP)
+    wait_until_new(server, old, 2)
+    assert server.get().text.startswith("mended")
+
+
+def test_a_configuration_whose_workers_do_not_boot_does_not_end_a_service_without_old_ones(
+    serve: Serve,
+) -> None:
+    source, config = APP.format(text="old", more=""), "workers = 1\n"
+    server = serve("app:app", source=source, config=config)
+    hold(server)
+    (server.directory / "gunicorn.conf.py").write_text("def post_worker_init(worker): 1 / 0\n")
+    (old,) = hup(server, 1)
+    os.kill(old, signal.SIGKILL)
+    wait_for(lambda: old not in server.workers(), "its end")
+    let_go(server)
+    server.wait_for_log(
+        r"do not boot \(pid:\d+ exited with code 3\), and no old one is left\. The configuration"
+    )
+    wait_for(server.booted, "a worker of the configuration before")
+    assert server.get().text == f"old {server.worker()}"
 
 
 def test_workers_that_retire_during_a_reload(serve: Serve) -> None:

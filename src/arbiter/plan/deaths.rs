@@ -43,7 +43,7 @@ impl Plan {
         let named = child.aborted.is_some();
         actions.push(Action::Reaped { pid, slot: child.slot, why: cut_short(&child), named });
         if ends_reload {
-            actions.push(Action::Log(reload_failed(&child, exit, starved)));
+            actions.push(Action::Log(reload_failed(&child, exit, starved, self.booted())));
             actions.extend(self.drop_reload(now));
         } else if child.stays() {
             actions.extend(self.mourn(&child, exit, limits, now));
@@ -123,13 +123,19 @@ fn obituary(child: &Child, exit: Exit, starved: bool) -> Option<Line> {
 }
 
 /// In place of an obituary. A worker that could not load the application has logged why.
-fn reload_failed(child: &Child, exit: Exit, starved: bool) -> Line {
+fn reload_failed(child: &Child, exit: Exit, starved: bool, serving: usize) -> Line {
     let manner = match exit {
         Exit::Code(code) => format!("exited with code {code}"),
         Exit::Signal(libc::SIGKILL) if starved => "was sent SIGKILL, perhaps out of memory".to_owned(),
         Exit::Signal(number) => format!("was sent {}", signal_name(number)),
     };
-    let text = "Reload failed: the new workers do not boot (pid:%s %s). The old ones keep serving.";
+    let text = match serving {
+        0 => {
+            "Reload failed: the new workers do not boot (pid:%s %s), and no old one is left. The configuration \
+             before it is tried."
+        }
+        _ => "Reload failed: the new workers do not boot (pid:%s %s). The old ones keep serving.",
+    };
     Line::new(Level::Error, text, [child.pid.into(), manner.into()])
 }
 
