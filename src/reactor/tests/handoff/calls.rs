@@ -142,3 +142,15 @@ fn who_was_announced_to_a_worker_that_has_no_room_any_more_is_let_in_by_another(
     pair.called_in_vain(knock, |state| state.pause(Accepting::Full));
     pair.serve(&mut client.expect("it has knocked"), b"/", 1);
 }
+
+#[test]
+fn calls_that_have_piled_up_are_heard_at_once() {
+    let pair = Pair::together(&settings());
+    let handoff = pair.board.handoff().expect("it has one");
+    (0..10).for_each(|_| handoff.call());
+    pair.to.looks();
+    assert!(pair.to.reactor.next_exchange().is_none());
+    assert_eq!(handoff.take().expect_err("all of them").kind(), std::io::ErrorKind::WouldBlock);
+    let mut client = asking(pair.to.client());
+    pair.serve(&mut client, b"/", 1);
+}
