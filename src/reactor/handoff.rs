@@ -131,7 +131,8 @@ impl Reactor {
                     found = self.read(key).map(|exchange| exchange.since(came_at));
                 }
                 Ok(Some(Offer::Whole(exchange))) => found = Some(exchange),
-                Ok(Some(Offer::Call)) => called = true,
+                // Nobody waits behind them.
+                Ok(Some(Offer::Call)) => (called, self.offers.budget) = (true, self.offers.budget + 1),
                 Ok(None) => {}
                 Err(error) => self.taking_failed(error),
             }
