@@ -41,6 +41,18 @@ def app(environ, start_response):
 """
 
 
+#: Its `post_request` returns when the file is there that the query names.
+LONG_HOOK = """
+import os, pathlib, time
+
+def post_request(worker, req, environ, resp):
+    if req.path == "/hook":
+        pathlib.Path(req.query + ".begun").touch()
+        while not os.path.exists(req.query):
+            time.sleep(0.01)
+"""
+
+
 def begin(server: Server, go: Path) -> Connection:
     """A client whose request ends when `go` is there."""
     client = server.connect()
@@ -94,3 +106,25 @@ def test_what_was_written_goes_out_before_what_the_application_sends_itself(serv
     for _ in range(20):
         with server.connect() as client:
             assert client.request(get(target=b"/socket")).body == b"abcde"
+
+
+@pytest.mark.parametrize("flags", [("-w", "1", "--threads", "3"), ("-w", "2")], ids=["gthread", "sync"])
+def test_a_hook_behind_a_response_holds_up_nobody_else(
+    serve: Serve, flags: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Its thread has no request any more, and is not free."""
+    server = serve("app:app", *flags, source=SOURCE, config=LONG_HOOK)
+    with server.connect() as first, server.connect() as second:
+        for client in (first, second) * 20:
+            assert client.request(get()).body == b"ok"
+        go = tmp_path / "go"
+        assert first.request(get(target=f"/hook?{go}".encode())).body == b"ok"
+        wait_for(Path(f"{go}.begun").exists, "the hook")
+        try:
+            with server.connect() as third:
+                for client in (second, third):
+                    client.send(get())
+                    assert client.readable(5), "it waits for the hook"
+                    assert client.read_response().body == b"ok"
+        finally:
+            go.touch()

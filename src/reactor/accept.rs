@@ -36,15 +36,18 @@ pub(super) enum Accepting {
 impl Reactor {
     /// Takes connections until one has a complete request: new ones, and those that other workers pass on.
     pub(super) fn accept(&mut self) -> Option<Exchange> {
-        let first = if self.offers.take_turn() { None } else { self.accept_new() };
-        // What others pass on may be the news that somebody waits outside.
-        first.or_else(|| self.take_over()).or_else(|| self.accept_new())
+        if self.offers.take_turn() {
+            self.take_over().or_else(|| self.accept_new())
+        } else {
+            self.accept_new().or_else(|| self.take_over())
+        }
     }
 
-    /// Somebody may wait at any of the listeners.
+    /// Somebody may wait outside of whom this worker was not told. Watched anew, listeners tell it with the next wait, and
+    /// with each one after that until nobody is left.
     pub(super) fn look_outside(&mut self) {
-        self.acceptable = u64::MAX.checked_shl(self.listeners.len() as u32).map_or(u64::MAX, |above| !above);
-        self.burst = self.burst.max(1);
+        self.forget_listeners();
+        self.try_again();
     }
 
     fn accept_new(&mut self) -> Option<Exchange> {

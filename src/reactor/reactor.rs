@@ -224,6 +224,10 @@ impl Reactor {
     }
 
     fn taken(&mut self, exchange: Option<Exchange>) -> Option<Exchange> {
+        // The quietest connection had something to read, perhaps, and that is over.
+        if self.has_room() {
+            self.room_again();
+        }
         let Some(mut exchange) = exchange else {
             self.expire();
             return None;

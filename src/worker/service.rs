@@ -198,8 +198,17 @@ impl Service {
         if served.exchange.is_some() {
             mood = self.log_access(py, hand.desk(), &mut served, &told, &passage);
         }
+        let hooked = hooks.post_request.is_some();
+        if hooked {
+            // The thread has no connection any more, but is not free before that hook has returned.
+            self.reactor.stay_busy();
+        }
         mood = mood.and(self.hand_back(py, served, overdue.as_deref()));
+        let ended = clock::monotonic();
         mood = mood.and(self.call_last_hook(py, &told));
+        if hooked {
+            self.reactor.come_free(clock::monotonic().saturating_sub(ended));
+        }
         drop(told);
         hand.bridge.release(py);
         self.end(hand);

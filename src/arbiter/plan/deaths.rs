@@ -36,14 +36,15 @@ impl Plan {
         };
         let ends_reload = self.serves() && child.stays() && self.ends_reload(&child, exit);
         let mut actions = Vec::new();
-        if !ends_reload || matches!(exit, Exit::Signal(_)) {
+        if !ends_reload {
             actions.extend(obituary(&child, exit, starved).map(Action::Log));
         }
         // Of one that was late they have, with the timeout.
         let named = child.aborted.is_some();
         actions.push(Action::Reaped { pid, slot: child.slot, why: cut_short(&child), named });
         if ends_reload {
-            actions.extend(self.drop_reload(&child, exit, now));
+            actions.push(Action::Log(reload_failed(&child, exit, starved, self.booted())));
+            actions.extend(self.drop_reload(now));
         } else if child.stays() {
             actions.extend(self.mourn(&child, exit, limits, now));
         }
@@ -121,12 +122,21 @@ fn obituary(child: &Child, exit: Exit, starved: bool) -> Option<Line> {
     Some(Line::new(level, text, [pid.into(), signal_name(number).into()]))
 }
 
-/// How a process has ended, in words.
-pub(super) fn manner(exit: Exit) -> String {
-    match exit {
+/// In place of an obituary. A worker that could not load the application has logged why.
+fn reload_failed(child: &Child, exit: Exit, starved: bool, serving: usize) -> Line {
+    let manner = match exit {
         Exit::Code(code) => format!("exited with code {code}"),
+        Exit::Signal(libc::SIGKILL) if starved => "was sent SIGKILL, perhaps out of memory".to_owned(),
         Exit::Signal(number) => format!("was sent {}", signal_name(number)),
-    }
+    };
+    let text = match serving {
+        0 => {
+            "Reload failed: the new workers do not boot (pid:%s %s), and no old one is left. The configuration \
+             before it is tried."
+        }
+        _ => "Reload failed: the new workers do not boot (pid:%s %s). The old ones keep serving.",
+    };
+    Line::new(Level::Error, text, [child.pid.into(), manner.into()])
 }
 
 fn signal_name(number: i32) -> String {

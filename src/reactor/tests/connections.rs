@@ -130,6 +130,27 @@ fn who_waits_while_all_are_busy_is_accepted_when_one_ends() {
 }
 
 #[test]
+fn who_waits_is_accepted_in_the_place_of_a_quiet_one_while_the_quietest_has_a_request() {
+    let keepalive = 60_000 * MILLISECOND;
+    let service = Service::new(ReactorSettings { worker_connections: 2, keepalive, ..settings() });
+    let mut kept = [service.client(), service.client()];
+    for client in &mut kept {
+        client.write_all(GET).expect("sent");
+        answer(&service.reactor, service.exchange(), End::Keep);
+    }
+    let mut newcomer = service.client();
+    newcomer.write_all(GET).expect("sent");
+    kept[0].write_all(GET).expect("sent");
+    // It takes long.
+    let first = service.exchange();
+    answer(&service.reactor, service.exchange(), End::Close);
+    assert_eq!(read_all(&mut newcomer), OK);
+    assert_eq!(read_all(&mut kept[1]), OK);
+    answer(&service.reactor, first, End::Close);
+    assert_eq!(read_all(&mut kept[0]), OK.repeat(2));
+}
+
+#[test]
 fn a_long_body_goes_to_a_file() {
     let service = Service::new(settings());
     let mut client = service.client();

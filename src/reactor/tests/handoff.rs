@@ -26,21 +26,29 @@ impl Pair {
     /// Two at the same listener.
     fn together(settings: &ReactorSettings) -> Self {
         let board = Self::board();
-        let directory = Arc::new(tempfile::tempdir().expect("a directory"));
-        let listener = UnixListener::bind(directory.path().join("socket")).expect("a listener");
-        let [from, to] = [(), ()].map(|()| {
-            let listener = listener.try_clone().expect("a copy");
-            Service::at(listener, &board, settings.clone(), directory.clone())
-        });
+        let [from, to] = Self::at_one_listener(&board, settings);
         let pair = Self { board, from, to };
         pair.set_takers(2);
         pair
     }
 
+    /// The kernel calls the first of them that waits.
+    fn at_one_listener<const MANY: usize>(
+        board: &Arc<Board>,
+        settings: &ReactorSettings,
+    ) -> [Service; MANY] {
+        let directory = Arc::new(tempfile::tempdir().expect("a directory"));
+        let listener = UnixListener::bind(directory.path().join("socket")).expect("a listener");
+        [(); MANY].map(|()| {
+            let listener = listener.try_clone().expect("a copy");
+            Service::at(listener, board, settings.clone(), directory.clone())
+        })
+    }
+
     fn board() -> Arc<Board> {
         let (_, waker) = pipe::nonblocking().expect("a pipe");
         let handoff = Handoff::new().expect("a handoff socket");
-        Board::new(2, waker, Some(handoff)).expect("a board")
+        Board::new(3, waker, Some(handoff)).expect("a board")
     }
 
     fn set_takers(&self, takers: usize) {

@@ -98,11 +98,11 @@ impl Service {
         }
     }
 
-    /// Turns the loop until `done` gives something.
+    /// Turns the loop until `done` gives something. Each wait may be long: what the loop does not hear of is late.
     fn until<T>(&self, mut done: impl FnMut(&SharedReactor, Option<Exchange>) -> Option<T>) -> T {
         let started = Instant::now();
         loop {
-            self.reactor.poll(Some(Duration::from_millis(10))).expect("the loop turns");
+            self.reactor.poll(Some(Duration::from_millis(1000))).expect("the loop turns");
             let exchange = self.reactor.next_exchange();
             if let Some(value) = done(&self.reactor, exchange) {
                 return value;

@@ -6,24 +6,45 @@ use super::*;
 use crate::net::{Passed, Past, Stream};
 use crate::reactor::accept::Accepting;
 
-impl Pair {
-    /// The first worker waits for events, and is called for what `knock` does; before it knows, `meanwhile` happens to it.
-    fn called_in_vain(&self, knock: impl FnOnce(), meanwhile: impl FnOnce(&mut Reactor)) {
-        // Both know of those who are here.
-        for worker in [&self.from, &self.to] {
-            worker.reactor.poll(Some(Duration::from_millis(1))).expect("the loop turns");
+impl Service {
+    /// It knows of those who are here.
+    fn looks(&self) {
+        self.reactor.poll(Some(Duration::from_millis(1))).expect("the loop turns");
+    }
+
+    /// The next request, by events alone.
+    fn awaited(&self) -> Exchange {
+        let began = Instant::now();
+        loop {
+            self.reactor.poll(Some(Duration::from_secs(5))).expect("the loop turns");
+            assert!(began.elapsed() < Duration::from_secs(5), "nobody has told of it");
+            if let Some(exchange) = self.reactor.next_exchange() {
+                return exchange;
+            }
         }
+    }
+
+    /// It waits for events, and is called for what `knock` does; before it knows, `meanwhile` happens to it.
+    fn is_called_in_vain(&self, knock: impl FnOnce(), meanwhile: impl FnOnce(&mut Reactor)) {
         thread::scope(|scope| {
-            let waiter = scope.spawn(|| self.from.reactor.poll(Some(Duration::from_secs(1))));
-            self.from.until_state(|state| state.watch.is_kept());
-            // It is asleep only some instructions later. If not, the other one is told too and the test shows nothing.
+            let waiter = scope.spawn(|| self.reactor.poll(Some(Duration::from_secs(1))));
+            self.until_state(|state| state.watch.is_kept());
+            // It is asleep only some instructions later. If not, the others are told too and the test shows nothing.
             thread::sleep(Duration::from_millis(20));
-            let mut state = self.from.reactor.lock();
+            let mut state = self.reactor.lock();
             knock();
             meanwhile(&mut state);
             drop(state);
             waiter.join().expect("no panic").expect("the loop turns");
         });
+    }
+}
+
+impl Pair {
+    fn called_in_vain(&self, knock: impl FnOnce(), meanwhile: impl FnOnce(&mut Reactor)) {
+        self.from.looks();
+        self.to.looks();
+        self.from.is_called_in_vain(knock, meanwhile);
     }
 
     /// A third worker passes that connection on.
@@ -53,6 +74,32 @@ fn who_was_announced_to_a_leaving_worker_is_let_in_by_another() {
     let knock = || client = Some(asking(pair.from.client()));
     pair.called_in_vain(knock, |state| pair.first_leaves(state));
     pair.serve(&mut client.expect("it has knocked"), b"/", 1);
+}
+
+#[test]
+fn of_two_who_were_announced_to_leaving_workers_both_are_let_in() {
+    let board = Pair::board();
+    let workers: [Service; 3] = Pair::at_one_listener(&board, &settings());
+    board.handoff().expect("it has one").set_takers(1);
+    workers.iter().for_each(Service::looks);
+    let [first, second, last] = &workers;
+    let mut clients = Vec::new();
+    let leaves = |worker: &Service, state: &mut Reactor| {
+        worker.leaving.store(true, Ordering::Relaxed);
+        state.drain();
+    };
+    first.is_called_in_vain(
+        || {
+            clients.push(asking(last.client()));
+            let other = || clients.push(asking(last.client()));
+            second.is_called_in_vain(other, |state| leaves(second, state));
+        },
+        |state| leaves(first, state),
+    );
+    for client in &mut clients {
+        answer(&last.reactor, last.awaited(), End::Close);
+        assert_eq!(read_all(client), OK);
+    }
 }
 
 #[test]
