@@ -281,6 +281,25 @@ fn a_request_whose_body_came_late_moves_too() {
 }
 
 #[test]
+fn what_waits_behind_a_long_request_moves_when_the_worker_is_dismissed_that_does_not_know_it() {
+    let pair = Pair::new(&settings());
+    pair.set_takers(1);
+    let (mut asks, mut idle) = (pair.kept(), pair.kept());
+    let mut busy = pair.from.client();
+    busy.write_all(GET).expect("sent");
+    let exchange = pair.from.exchange();
+    asks.write_all(b"GET /waits HTTP/1.1\r\nHost: a\r\n\r\n").expect("sent");
+    pair.from.until_state(|state| !state.ready.is_empty());
+    // Another one has taken its place.
+    pair.board.dismiss(0);
+    pair.serve(&mut asks, b"/waits", 2);
+    idle.write_all(GET).expect("sent");
+    pair.serve(&mut idle, b"/", 2);
+    answer(&pair.from.reactor, exchange, End::Close);
+    assert_eq!(read_all(&mut busy), OK);
+}
+
+#[test]
 fn alone_it_reads_ahead_as_ever() {
     let pair = Pair::new(&settings());
     pair.set_takers(1);
