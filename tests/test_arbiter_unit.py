@@ -155,7 +155,8 @@ def test_a_reload_with_a_bad_configuration_changes_nothing(start: Serve, config:
     assert ask(server) in old
     (server.directory / "gunicorn.conf.py").write_text(config)
     server.kill(signal.SIGHUP)
-    server.wait_for_log(r"Reload failed: bad configuration\. The old one stays\.$")
+    server.wait_for_log(r"\[ERROR\] Reload failed: bad configuration(\. The old one stays|: .*go on)\b.*$")
+    assert server.log().count("Traceback") == (config != "workers = 'many'")
     server.kill(signal.SIGTTIN)
     wait_for(lambda: len(server.workers()) == 3, "a third worker")
     assert set(old) < set(server.workers())
@@ -326,6 +327,35 @@ def test_a_hook_that_raises_ends_the_service_cleanly(start: Serve) -> None:
     server.wait_for_exit(255)
     server.wait_for_log("Unhandled exception in main loop$")
     server.wait_for_log("^ValueError: no$")
+
+
+#: Its logger raises where a worker is to be replaced; until it has come to that `HUP` is being handled.
+RAISES = """
+import time
+from rgunicorn.glogging import Logger
+
+class Raises(Logger):
+    def info(self, text, *args, **kwargs):
+        if text.startswith("Hang up"):
+            time.sleep(3)
+        if "max_worker_lifetime" in text:
+            raise ValueError("no")
+        super().info(text, *args, **kwargs)
+
+logger_class = Raises
+max_worker_lifetime = 3
+"""
+
+
+@pytest.mark.parametrize("preload", [False, True])
+def test_nothing_begins_after_a_failure_in_the_same_batch(preload: bool, serve: Serve) -> None:
+    server = serve("app:app", source=APP, config=RAISES + f"preload_app = {preload}\n")
+    if preload:
+        # When that is done, a proof is due and a worker too old.
+        server.kill(signal.SIGHUP)
+    server.wait_for_exit(255)
+    assert server.log().count("Booting worker") == 1
+    assert "tries whether the new code loads" not in server.log()
 
 
 def test_atexit_hooks_of_workers_run(start: Serve) -> None:

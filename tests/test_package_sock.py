@@ -18,6 +18,7 @@ import pytest
 
 from conftest import Serve
 from rgunicorn import sock
+from rgunicorn.config import Config
 from support.server import Server
 from support.wire import Connection
 
@@ -27,8 +28,15 @@ LOG = logging.getLogger("test")
 def conf(*addresses: object, **settings: Any) -> Any:
     """A configuration as far as listeners need one."""
     ids = {"uid": os.geteuid(), "gid": os.getegid()}
-    given = {"backlog": 16, "umask": 0, "reuse_port": False, "is_ssl": False, **ids, **settings}
-    return SimpleNamespace(address=list(addresses), **given)
+    given = {
+        "backlog": 16,
+        "umask": 0,
+        "reuse_port": False,
+        "is_ssl": False,
+        "settings": Config().settings,
+        **ids,
+    }
+    return SimpleNamespace(address=list(addresses), **(given | settings))
 
 
 @pytest.fixture
@@ -125,7 +133,10 @@ def test_the_file_of_another_socket_is_left_alone(tmp_path: Path) -> None:
 def test_what_is_no_socket_is_not_replaced(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("precious")
-    with pytest.raises(RuntimeError, match="is not a socket"):
+    with pytest.raises(
+        RuntimeError,
+        match=r"^unix:.*: what is there is not a socket \(bind from the default; allowed: HOST, ",
+    ):
         sock.create_sockets(conf(str(path)), LOG)
     assert path.read_text() == "precious"
 

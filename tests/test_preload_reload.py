@@ -260,6 +260,30 @@ if os.path.exists("broken") and "RGUNICORN_START" not in os.environ:
     server.stop()
 
 
+def test_its_end_is_that_of_a_worker_that_does_not_leave(serve: Serve) -> None:
+    config = """
+import os, signal
+preload_app = True
+graceful_timeout = 1
+if os.path.exists("broken") and "RGUNICORN_START" not in os.environ:
+    raise ValueError("not now")
+def post_worker_init(worker):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+"""
+    stays_on = "if environ['PATH_INFO'] == '/stays': open('../held', 'w').close(); time.sleep(60)"
+    source = APP.format(text="one", top="").replace("    body =", f"    {stays_on}\n    body =")
+    server = serve("app:app", "-w", "2", source=source, config=config)
+    server.files |= {"run/broken"}
+    with server.connect() as connection:
+        connection.send(b"GET /stays HTTP/1.1\r\nHost: x\r\n\r\n")
+        wait_for(lambda: held(server), "the request")
+        (server.directory / "broken").touch()
+        server.kill(HUP)
+        server.wait_for_log("ended before it took over its workers")
+        server.stop()
+    server.wait_for_log("rgunicorn: . of the workers have not left within graceful_timeout and are killed$")
+
+
 @pytest.mark.parametrize(("before", "after"), [(True, False), (False, True)], ids=["off", "on"])
 def test_the_reload_switches_it(before: bool, after: bool, serve: Serve) -> None:
     source = APP.format(text="one", top="IMPORTED = os.getpid()").replace("os.getppid()", "IMPORTED")
@@ -348,7 +372,10 @@ def test_an_address_that_is_taken_leaves_as_many_workers_as_there_were(serve: Se
     with socket.create_server(("127.0.0.1", 0)) as other:
         path.write_text(config.format(1) + f"bind += ['127.0.0.1:{other.getsockname()[1]}']\n")
         server.kill(HUP)
-        server.wait_for_log(r"Reload failed\. The old workers keep serving\.$")
+        taken = rf"cannot listen at 127\.0\.0\.1:{other.getsockname()[1]}: Address already in use \(.*\)"
+        server.wait_for_log(
+            rf"Reload failed: bad configuration: {taken}\. The old workers and listeners go on\.$"
+        )
         stays(lambda: set(server.workers()) == workers, "three workers", 0.5)
     reload(server, "two")
     wait_for(lambda: len(server.workers()) == 1, "one worker")
@@ -459,6 +486,20 @@ def test_without_shared_memory_that_lasts_the_application_stays(serve: Serve) ->
     server.wait_for_log("preload_app: this process cannot execute its program anew")
     wait_for(lambda: worker not in server.workers(), "the end of the worker")
     assert says(server, "one")
+
+
+def test_any_number_of_workers_with_any_notes_is_carried_over(serve: Serve) -> None:
+    # More than the system takes in one variable.
+    config = "def pre_fork(server, worker): worker.note = str(worker.age) * 100_000\n"
+    config += "def child_exit(server, worker): print(worker.age, len(worker.note), flush=True)\n"
+    server = begin(serve, "-w", "3", config=config)
+    opened = len(processes.descriptors(server.pid))
+    for text in ("two", "three"):
+        reload(server, text)
+        wait_for(lambda: len(server.booted()) == len(server.workers()) == 3, "three workers")
+        assert len(processes.descriptors(server.pid)) == opened
+    wait_for(lambda: len(server.stdout().splitlines()) == 6, "the hooks")
+    assert sorted(server.stdout().splitlines()) == [f"{age} 100000" for age in range(1, 7)]
 
 
 @pytest.mark.parametrize("preload", [True, False])

@@ -163,17 +163,20 @@ def test_beside_an_inherited_descriptor_other_addresses_do_not_count() -> None:
 @pytest.mark.parametrize(
     ("bind", "error"),
     [
-        ("fd://x", "'x' is not a valid file descriptor."),
-        ("fd://77", "Bad file descriptor"),
-        ("fd://1", "socket"),
+        ("fd://77", "fd://77: Bad file descriptor"),
+        ("fd://1", "fd://1: Socket operation on non-socket"),
+        ("unix:app.py", "unix:app.py: what is there is not a socket"),
     ],
 )
-def test_a_descriptor_that_is_no_socket_is_one_line(bind: str, error: str, tmp_path: Path) -> None:
+def test_what_is_no_socket_is_one_line(bind: str, error: str, tmp_path: Path) -> None:
     project = Project(tmp_path)
     project.write("app.py", HELLO)
     said = project.refusal("--bind", bind, "app:app")
     assert "Error: " in said
-    assert error in said.splitlines()[-1 if said.splitlines()[-1] else -2]
+    origin = (
+        "bind from -b/--bind on the command line; allowed: HOST, HOST:PORT, [V6]:PORT, :PORT, unix:PATH, "
+    )
+    assert f"Error: {error} ({origin}fd://NUMBER, or a list of these)" in said.splitlines()
     assert "Traceback" not in said
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 
 import pytest
 
@@ -131,22 +132,24 @@ def test_then_as_many_as_the_surge_allows(surge: str, importing: int, serve: Ser
 
 
 @pytest.mark.parametrize(
-    ("more", "level"), [("1 / 0", "ERROR"), ("os._exit(7)", "ERROR"), ("os.abort()", "WARNING")]
+    ("more", "errors"), [("1 / 0", 2), ("os._exit(7)", 1), ("os.abort()", 1), ("os.kill(os.getpid(), 9)", 1)]
 )
-def test_code_that_does_not_load_is_tried_once(more: str, level: str, serve: Serve) -> None:
+def test_code_that_does_not_load_is_tried_once(more: str, errors: int, serve: Serve) -> None:
     server = start(serve, 3)
     old = server.workers()
     write(server, "new", more=more)
     before = server.log()
     server.kill(signal.SIGHUP)
     server.wait_for_log(
-        r"Reload failed: the new workers do not boot \(pid:\d+ .*\)\. The old ones keep serving"
+        r"\[ERROR\] Reload failed: the new workers do not boot \(pid:\d+ .*\)\. The old ones keep serving\.$"
     )
     assert server.workers() == old
     stays(lambda: server.workers() == old, "the old workers alone", 0.3)
     said = server.log().removeprefix(before)
     assert said.count("Booting worker") == 1
-    assert said.count("[ERROR]") == 1
+    # That of the worker, with its traceback, is one more.
+    assert said.count("[ERROR]") == errors
+    assert "[WARNING]" not in said
     assert said.count("Traceback") == (1 if more == "1 / 0" else 0)
     assert server.get().text.startswith("old")
     write(server, "mended")
@@ -166,6 +169,24 @@ def test_a_configuration_that_does_not_load_is_one_error(serve: Serve) -> None:
     said = server.log().removeprefix(before)
     assert (said.count("[ERROR]"), said.count("ZeroDivisionError")) == (1, 1)
     assert server.workers() == old
+
+
+def test_an_address_that_is_taken_is_one_line_at_once(serve: Serve) -> None:
+    source, config = APP.format(text="old", more=""), "bind = ['127.0.0.1:0']\nworkers = 2\n"
+    server = serve("app:app", source=source, config=config, binds=[])
+    old = server.workers()
+    before = server.log()
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        (server.directory / "gunicorn.conf.py").write_text(f"bind = ['127.0.0.1:{port}']\n")
+        server.kill(signal.SIGHUP)
+        line = server.wait_for_log(r"\[ERROR\] .*$")[0]
+    where = f"cannot listen at 127.0.0.1:{port}: Address already in use (bind from the configuration file "
+    assert line.startswith(f"[ERROR] Reload failed: bad configuration: {where}")
+    assert line.endswith("/gunicorn.conf.py, line 1). The old workers and listeners go on.")
+    assert server.log().removeprefix(before).count("\n") == 3
+    assert server.workers() == old
+    assert server.get().text.startswith("old")
 
 
 def test_once_one_has_booted_a_failure_is_tried_again(serve: Serve) -> None:
@@ -248,6 +269,9 @@ def test_workers_that_die_during_a_reload(serve: Serve) -> None:
     hold(server)
     old = hup(server, 1)
     os.kill(min(old), signal.SIGKILL)
+    # It is replaced though nobody knows yet whether the new code loads.
+    wait_for(lambda: len(set(server.workers()) - old) == 2, "its replacement")
+    stays(lambda: len(server.workers()) == 4, "2 that serve and 2 that boot", 0.3)
     let_one_pass(server)
     wait_for(lambda: len(server.booted()) == 3, "3 that serve")
     (first,) = set(server.booted()) - old
@@ -255,6 +279,49 @@ def test_workers_that_die_during_a_reload(serve: Serve) -> None:
     wait_for(lambda: first not in server.workers(), "its end")
     let_go(server)
     wait_until_new(server, old, 3)
+
+
+def test_a_worker_that_dies_during_a_reload_onto_broken_code_is_replaced_with_pauses(serve: Serve) -> None:
+    server = start(serve, 2)
+    hold(server)
+    old = hup(server, 1)
+    os.kill(min(old), signal.SIGKILL)
+    wait_for(lambda: len(set(server.workers()) - old) == 2, "its replacement")
+    # Those that wait have the code that they have read.
+    write(server, "broken", more="1 / 0")
+    before = server.log()
+    os.kill(server.workers()[1], signal.SIGKILL)
+    server.wait_for_log(
+        r"Reload failed: the new workers do not boot \(pid:\d+ was sent SIGKILL\)\. The old ones keep"
+    )
+    let_go(server)
+    server.wait_for_log(r"Workers die young\. The next one starts in 0\.4 seconds\.")
+    said = server.log().removeprefix(before)
+    assert said.count("Reload failed") == 1
+    assert said.count("Booting worker") <= 5
+    assert server.get().text == f"old {max(old)}"
+    write(server, "mended")
+    server.kill(signal.SIGHUP)
+    wait_until_new(server, old, 2)
+    assert server.get().text.startswith("mended")
+
+
+def test_a_configuration_whose_workers_do_not_boot_does_not_end_a_service_without_old_ones(
+    serve: Serve,
+) -> None:
+    source, config = APP.format(text="old", more=""), "workers = 1\n"
+    server = serve("app:app", source=source, config=config)
+    hold(server)
+    (server.directory / "gunicorn.conf.py").write_text("def post_worker_init(worker): 1 / 0\n")
+    (old,) = hup(server, 1)
+    os.kill(old, signal.SIGKILL)
+    wait_for(lambda: old not in server.workers(), "its end")
+    let_go(server)
+    server.wait_for_log(
+        r"do not boot \(pid:\d+ exited with code 3\), and no old one is left\. The configuration"
+    )
+    wait_for(server.booted, "a worker of the configuration before")
+    assert server.get().text == f"old {server.worker()}"
 
 
 def test_workers_that_retire_during_a_reload(serve: Serve) -> None:

@@ -8,12 +8,14 @@ Whoever executes the program leaves it a variable, which is meant for one proces
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import sys
 from typing import Any, NoReturn
 
-#: What an arbiter leaves to the program that it executes: a JSON object with at least `role` and `pid`.
+#: What an arbiter leaves to the program that it executes: a JSON object with at least `role` and `pid`. The
+#: system limits its length: where it has `memory` all is in the file of that descriptor.
 VARIABLE = "RGUNICORN_START"
 
 #: It takes the place of another arbiter, which lives.
@@ -56,7 +58,18 @@ def _take() -> dict[str, Any]:
         # It stays for processes that this one starts: a server among them is not to begin its work either.
         return found
     del os.environ[VARIABLE]
-    return found if found.get("pid") == os.getpid() else {}
+    if found.get("pid") != os.getpid():
+        return {}
+    memory = found.get("memory")
+    return found if memory is None else _read(memory)
+
+
+def _read(memory: int) -> dict[str, Any]:
+    with open(memory, "rb") as file:
+        file.seek(0)
+        found = json.loads(file.read())
+    assert isinstance(found, dict)
+    return found
 
 
 DIRECTORY = getcwd()
@@ -113,17 +126,33 @@ def daemonized() -> None:
 
 
 def execute(
-    file: str, arguments: list[str], directory: str, environment: dict[str, str], left: object
+    file: str, arguments: list[str], directory: str, environment: dict[str, str], left: dict[str, Any]
 ) -> NoReturn:
     """Executes a program in this process, and leaves `left` to it. OSError: nothing has changed."""
     # Not by its name: it may have been removed since.
     here = os.open(".", os.O_RDONLY)
+    memory = _written(left) if left["role"] == RENEWAL else None
+    short = left if memory is None else {"role": RENEWAL, "pid": left["pid"], "memory": memory}
     try:
         os.chdir(directory)
-        os.execvpe(file, arguments, {**environment, VARIABLE: json.dumps(left)})
+        os.execvpe(file, arguments, {**environment, VARIABLE: json.dumps(short)})
     finally:
         os.chdir(here)
         os.close(here)
+        if memory is not None:
+            os.close(memory)
+
+
+def _written(left: dict[str, Any]) -> int | None:
+    """A file without a name that contains it, inheritable; None: the system has none."""
+    try:
+        with open(os.memfd_create("rgunicorn-start"), "wb") as file:
+            file.write(json.dumps(left).encode())
+            file.flush()
+            # Inheritable, unlike the file's own.
+            return fcntl.fcntl(file, fcntl.F_DUPFD, 3)
+    except (AttributeError, OSError):
+        return None
 
 
 def predecessor() -> int:

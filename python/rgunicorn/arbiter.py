@@ -289,9 +289,9 @@ class Arbiter(Orders, Reports, Program):
                 self.log.info("Listening at: %s", self._listening_at())
             self.cfg.on_reload(self)
             self._write_pidfile()
-        except (Exception, SystemExit):
+        except (Exception, SystemExit) as error:
             self._return_to(before)
-            self.log.exception("Reload failed: bad configuration. The old one stays.")
+            self._refuse_reload(error)
             self._manager.reloaded()
             return False
         if self._before is None:
@@ -358,7 +358,7 @@ class Arbiter(Orders, Reports, Program):
         former = {} if self._before is None else self._before.by_address()
         kept = self._older | former | before.by_address()
         added = [address for address in self._shared if str(address) not in kept]
-        made = iter(sock.open_listeners(self.cfg, self.log, added))
+        made = iter(sock.open_listeners(self.cfg, self.log, added, patient=False))
         return [kept.get(str(address)) or next(made) for address in self._shared]
 
     def _listen_at(self) -> None:

@@ -26,6 +26,10 @@ class ConfigFileError(ConfigError):
     """The configuration file raised an exception when it was executed: the `__cause__`."""
 
 
+class AddressError(RuntimeError):
+    """Nobody can listen where the configuration says; the text is the line that the user is shown."""
+
+
 class AppImportError(Exception):
     """The application cannot be found where the user says it is."""
 

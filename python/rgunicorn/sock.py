@@ -14,10 +14,11 @@ import stat
 import struct
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rgunicorn import util
+from rgunicorn.errors import AddressError
 
 if TYPE_CHECKING:
     from rgunicorn.config import Config
@@ -226,25 +227,30 @@ def create_sockets(conf: Config, log: Logger, fds: Sequence[int] | None = None) 
 
     If there are inherited sockets, that is `fds` and addresses of the form `fd://`, there are no others.
     """
-    inherited = [*(fds or ()), *(address for address in conf.address if isinstance(address, int))]
+    passed = [inherit(conf, log, fd) for fd in fds or ()]
+    # systemd's may have been named, too.
+    named = dict.fromkeys(address for address in conf.address if isinstance(address, int))
+    with _blaming(conf):
+        inherited = [*passed, *(inherit(conf, log, fd) for fd in named if fd not in (fds or ()))]
     if inherited:
-        # systemd's may have been named, too.
-        inherited = list(dict.fromkeys(inherited))
-        return [inherit(conf, log, fd) for fd in inherited]
+        return inherited
     return open_listeners(conf, log, conf.address)
 
 
 def open_listeners(
-    conf: Config, log: Logger, addresses: Iterable[util.Address], later: bool = False
+    conf: Config, log: Logger, addresses: Iterable[util.Address], later: bool = False, patient: bool = True
 ) -> list[BaseSocket]:
-    """Listens on `addresses`. Exits with status 1, and keeps none, if one cannot be had.
+    """Listens on `addresses`. Exits with status 1, and keeps none, if one cannot be had after some attempts.
 
-    `later`: they have the addresses, and nobody can connect before `listen_now`.
+    `later`: they have the addresses, and nobody can connect before `listen_now`. Not `patient`: there is one
+    attempt, and AddressError.
     """
+    attempt = _listen_patiently if patient else _listen_once
     listeners: list[BaseSocket] = []
     try:
-        for address in addresses:
-            listeners.append(_listen_patiently(conf, log, address, later))
+        with _blaming(conf):
+            for address in addresses:
+                listeners.append(attempt(conf, log, address, later))
     except BaseException:
         close_sockets(listeners)
         raise
@@ -277,6 +283,26 @@ def listen(conf: Config, log: Logger, address: Any, later: bool = False) -> Base
     return _kind(address)(address, conf, log, later=later)
 
 
+@contextlib.contextmanager
+def _blaming(conf: Config) -> Iterator[None]:
+    """In here it is an AddressError, which says where the address comes from, if nobody can listen there."""
+    try:
+        yield
+    except AddressError:
+        raise
+    except RuntimeError as error:
+        raise AddressError(conf.settings["bind"].blame(error)) from None
+
+
+def _listen_once(conf: Config, log: Logger, address: Any, later: bool) -> BaseSocket:
+    try:
+        return listen(conf, log, address, later)
+    except OSError as error:
+        origin = conf.settings["bind"].source
+        taken = f"cannot listen at {_shown(address)}: {error.strerror} (bind from {origin})"
+        raise AddressError(taken) from None
+
+
 def _listen_patiently(conf: Config, log: Logger, address: Any, later: bool) -> BaseSocket:
     name = _printable(str(address))
     for attempt in range(ATTEMPTS):
@@ -307,7 +333,7 @@ def inherit(conf: Config, log: Logger, fd: int) -> BaseSocket:
             sock.detach()
         return _kind(address)(address, conf, log, fd=fd)
     except OSError as error:
-        raise RuntimeError(f"fd://{fd}: {error}") from error
+        raise RuntimeError(f"fd://{fd}: {error.strerror}") from error
 
 
 def _kind(address: object) -> type[BaseSocket]:
@@ -317,6 +343,14 @@ def _kind(address: object) -> type[BaseSocket]:
     if isinstance(address, (str, bytes)):
         return UnixSocket
     raise TypeError(f"Unable to create socket from: {address!r}")
+
+
+def _shown(address: util.Address) -> str:
+    """An address as it is written in the configuration."""
+    if isinstance(address, tuple):
+        host, port = address[:2]
+        return f"[{host}]:{port}" if util.is_ipv6(host) else f"{host}:{port}"
+    return f"unix:{_printable(str(address))}"
 
 
 def _printable(name: str) -> str:
@@ -342,5 +376,5 @@ def _remove_stale(path: str) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(found.st_mode):
-        raise RuntimeError(f"{path!r} is not a socket")
+        raise RuntimeError(f"unix:{path}: what is there is not a socket")
     os.unlink(path)

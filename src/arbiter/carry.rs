@@ -156,15 +156,15 @@ fn tally(values: &[Option<i64>]) -> Option<Tally> {
     Some(Tally { served, handed, cut })
 }
 
-fn generations(roll: Roll) -> [Option<i64>; 4] {
-    let Roll { current, proven, reloads, rolling } = roll;
-    [current, proven, reloads, u64::from(rolling)].map(|number| i64::try_from(number).ok())
+fn generations(roll: Roll) -> [Option<i64>; 5] {
+    let Roll { current, proven, reloads, rolling, kept } = roll;
+    [current, proven, reloads, u64::from(rolling), kept as u64].map(|number| i64::try_from(number).ok())
 }
 
 fn roll(values: &[Option<i64>]) -> Option<Roll> {
-    let &[current, proven, reloads, rolling] = values.first_chunk::<4>()?;
+    let &[current, proven, reloads, rolling, kept] = values.first_chunk::<5>()?;
     let [current, proven, reloads] = [current?, proven?, reloads?].map(i64::unsigned_abs);
-    Some(Roll { current, proven, reloads, rolling: rolling == Some(1) })
+    Some(Roll { current, proven, reloads, rolling: rolling == Some(1), kept: usize::try_from(kept?).ok()? })
 }
 
 fn row(worker: &Child) -> [Option<i64>; 10] {

@@ -153,6 +153,15 @@ impl Plan {
         }
     }
 
+    /// What this action begins nobody wants any more: since it was given out a failure has ended the service.
+    pub fn abandons(&self, action: &Action) -> bool {
+        match action {
+            Action::Spawn => matches!(self.course, Course::Stop(_)),
+            Action::Upgrade | Action::Prove | Action::Renew => !self.serves(),
+            _ => false,
+        }
+    }
+
     /// The earliest moment at which `settle` may have something to do; `None`: not before something happens.
     pub fn deadline(&self, limits: &Limits) -> Option<Time> {
         let (end, spawn) = match &self.course {

@@ -182,6 +182,8 @@ impl<'a, 'py> Run<'a, 'py> {
 
     fn perform(&mut self, py: Python<'py>, action: Action) -> Option<End> {
         match action {
+            // A hook has raised in the middle of a batch.
+            action if self.plan.abandons(&action) => {}
             Action::Spawn => match self.spawn(py) {
                 Ok(end) => return end,
                 Err(error) => self.fail(error),

@@ -46,7 +46,9 @@ pub fn imported<'py>(path: &str, py: Python<'py>) -> PyResult<Bound<'py, PyAny>>
 /// What the checks are told about an object.
 pub fn raw(kind: Kind, given: &Bound<'_, PyAny>) -> PyResult<Raw> {
     // Whatever is false in Python is an empty list: configs say `raw_env = {}`.
-    if given.is_none() || (matches!(kind, Kind::List | Kind::Files) && !given.is_truthy()?) {
+    if given.is_none()
+        || (matches!(kind, Kind::List | Kind::Addresses | Kind::Files) && !given.is_truthy()?)
+    {
         return Ok(Raw::None);
     }
     // A bool is an int in Python, so it is asked first.

@@ -34,6 +34,8 @@ pub enum Kind {
     Memory,
     /// Any number of texts; one text is a list of one, nothing an empty list.
     List,
+    /// The same, where each is an address to listen at.
+    Addresses,
     /// One text of parts separated by commas.
     Csv,
     /// As `Csv`, each part an IP address, an IP network without host bits, or `*`.
@@ -122,7 +124,7 @@ impl Kind {
             Kind::Bounded { least, most, refusal } => check::bounded(raw, least..=most, refusal),
             Kind::Workers => check::workers(raw),
             Kind::Memory => memory::amount(raw),
-            Kind::List => check::list(raw).map(Value::List),
+            Kind::List | Kind::Addresses => check::list(raw).map(Value::List),
             Kind::Csv => check::csv(raw).map(Value::List),
             Kind::Networks => place::networks(raw),
             Kind::Files => place::files(raw),
@@ -152,6 +154,9 @@ impl Kind {
                     .into()
             }
             Kind::List => "a text or a list of texts".into(),
+            Kind::Addresses => {
+                "HOST, HOST:PORT, [V6]:PORT, :PORT, unix:PATH, fd://NUMBER, or a list of these".into()
+            }
             Kind::Csv => "one text, its parts separated by commas".into(),
             Kind::Networks => {
                 "one text of IP addresses and networks separated by commas, or '*' for every address".into()

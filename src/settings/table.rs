@@ -34,7 +34,7 @@ Used when the command line names no application.",
         section: Section::ServerSocket,
         flags: &["-b", "--bind"],
         takes: Takes::Several("ADDRESS"),
-        kind: Kind::List,
+        kind: Kind::Addresses,
         default: Literal::List(&["127.0.0.1:8000"]),
         source: Some(Source::Variable("PORT", Form::Port)),
         description: "Where to listen: `HOST`, `HOST:PORT`, `[V6]:PORT`, `:PORT`, `unix:PATH` or `fd://NUMBER`.

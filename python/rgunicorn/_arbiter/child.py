@@ -16,6 +16,7 @@ from rgunicorn.errors import AppImportError
 
 if TYPE_CHECKING:
     from rgunicorn.arbiter import Arbiter
+    from rgunicorn.config import Config
     from rgunicorn.workers.base import Worker
 
 
@@ -42,15 +43,16 @@ def _live(arbiter: Arbiter, worker: Worker) -> NoReturn:
     _prepare(arbiter, worker)
     try:
         _boot_and_run(arbiter, worker)
-        if worker.cfg.max_requests and worker.slot is not None:
-            # A class that neither marks nor counts its requests, as uvicorn's: it will have had so many.
-            worker.slot.retire()
         sys.exit(0)
-    except SystemExit:
+    except SystemExit as end:
+        if not end.code and worker.booted and worker.cfg.max_requests:
+            _retire(worker)
         raise
     except AppImportError as error:
         arbiter.log.debug("Exception while loading the application", exc_info=True)
         print(error, file=sys.stderr, flush=True)
+        if not _has_standard_error(worker.cfg):
+            arbiter.log.error("Exception while loading the application: %s", error)
         sys.exit(arbiter.APP_LOAD_ERROR)
     except BaseException as error:
         arbiter.log.exception("Exception in worker process")
@@ -60,6 +62,18 @@ def _live(arbiter: Arbiter, worker: Worker) -> NoReturn:
         sys.exit(arbiter.WORKER_BOOT_ERROR)
     finally:
         _leave(arbiter, worker)
+
+
+def _retire(worker: Worker) -> None:
+    """Of a class that neither marks nor counts its requests, as uvicorn's: it will have had so many."""
+    # Not for a process that the application has forked.
+    if worker.slot is not None and worker.pid == os.getpid():
+        worker.slot.retire()
+
+
+def _has_standard_error(cfg: Config) -> bool:
+    """Whether what is written to standard error, which a daemon does not have, is found in the error log."""
+    return cfg.errorlog == "-" or bool(cfg.capture_output)
 
 
 def _prepare(arbiter: Arbiter, worker: Worker) -> None:

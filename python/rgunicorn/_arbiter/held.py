@@ -30,6 +30,9 @@ _ALL = (
     signal.SIGWINCH,
 )
 
+#: Seconds until killed workers are gone.
+_KILL_GRACE = 1.0
+
 _numbers: list[int] = []
 #: What must not be closed before the loop has it.
 _kept: list[object] = []
@@ -132,21 +135,36 @@ def _look_after() -> None:
 def _end(left: dict[str, Any], status: int) -> NoReturn:
     """Ends the service without an arbiter."""
     workers = {int(pid) for pid in left["workers"]}
+    _tell(workers, signal.SIGTERM)
+    _await(workers, left["graceful_timeout"])
+    if workers:
+        _say(f"{len(workers)} of the workers have not left within graceful_timeout and are killed")
+        _tell(workers, signal.SIGKILL)
+        _await(workers, _KILL_GRACE)
+    for path in left["files"]:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+    os._exit(status)
+
+
+def _tell(workers: set[int], number: signal.Signals) -> None:
     for pid in workers:
         with contextlib.suppress(OSError):
-            os.kill(pid, signal.SIGTERM)
-    until = time.monotonic() + left["graceful_timeout"]
-    while workers and time.monotonic() < until:
+            os.kill(pid, number)
+
+
+def _await(workers: set[int], seconds: float) -> None:
+    """Takes out of `workers` those that have ended, until none is left or the time is over."""
+    until = time.monotonic() + seconds
+    while True:
         for pid in list(workers):
             with contextlib.suppress(OSError):
                 if os.waitpid(pid, os.WNOHANG) == (0, 0):
                     continue
             workers.discard(pid)
+        if not workers or time.monotonic() >= until:
+            return
         signal.sigtimedwait([signal.SIGCHLD], 0.1)
-    for path in left["files"]:
-        with contextlib.suppress(OSError):
-            os.unlink(path)
-    os._exit(status)
 
 
 def _say(text: str) -> None:

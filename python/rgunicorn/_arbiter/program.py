@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from rgunicorn import _native, _start, pidfile, sock, util
 from rgunicorn._arbiter import held, listening
+from rgunicorn.errors import AddressError, ConfigError, ConfigFileError
 
 if TYPE_CHECKING:
     from rgunicorn._arbiter.manager import Manager
@@ -201,10 +202,22 @@ class Program:
             self.cfg.when_ready(self)
             if self.renewed:
                 self.cfg.on_reload(self)
-        except (Exception, SystemExit):
-            self.log.exception("Reload failed. The old workers keep serving.")
+        except (Exception, SystemExit) as error:
+            self._refuse_reload(error)
             self.renewed = False
         self._before = before
+
+    def _refuse_reload(self, error: BaseException) -> None:
+        """Says, once, why the configuration that was read again is of no use."""
+        if isinstance(error, ConfigFileError):
+            # Where in the file is what counts, not how it came to be read.
+            text = "Reload failed: bad configuration. The old one stays. %s"
+            self.log.error(text, error, exc_info=error.__cause__)
+        elif isinstance(error, (ConfigError, AddressError)):
+            text = "Reload failed: bad configuration: %s. The old workers and listeners go on."
+            self.log.error(text, error)
+        else:
+            self.log.error("Reload failed: bad configuration. The old one stays.", exc_info=error)
 
     def load(self) -> None:
         """Loads the application. Where the service runs already that may fail."""

@@ -13,7 +13,7 @@ from rgunicorn import util
 from rgunicorn._native import auto_workers, part_of_memory
 from rgunicorn.config.command_line import CommandLineParser
 from rgunicorn.config.setting import Setting, make_settings
-from rgunicorn.errors import ConfigError
+from rgunicorn.errors import AddressError, ConfigError
 
 DEFAULT_CONFIG_FILE = "gunicorn.conf.py"
 CMD_ARGS = "GUNICORN_CMD_ARGS"
@@ -124,7 +124,7 @@ class Config:
         try:
             return [util.parse_address(text) for text in bind.get()]
         except RuntimeError as error:
-            raise RuntimeError(f"{error} (bind from {bind.source})") from None
+            raise AddressError(f"{error} (bind from {bind.source})") from None
 
     @staticmethod
     def _is_one_at_a_time(uri: str | type) -> bool:

@@ -13,7 +13,7 @@ fn an_estate_comes_back_whole() {
     let leaving = Child { leaving: Some(Duration::from_nanos(5)), ..worker(101) };
     let killed = Child { aborted: Some(Duration::from_nanos(6)), killed: true, worn: true, ..worker(102) };
     let plan = Carried {
-        roll: Roll { current: 3, proven: 2, reloads: 4, rolling: true },
+        roll: Roll { current: 3, proven: 2, reloads: 4, rolling: true, kept: 5 },
         successor: Some(200),
         workers: vec![worker(100), leaving, killed],
     };

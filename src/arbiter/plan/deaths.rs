@@ -12,7 +12,7 @@ use crate::log::Reason;
 pub const WORKER_BOOT_ERROR: i32 = 3;
 /// Exit status when the application could not be found.
 pub const APP_LOAD_ERROR: i32 = 4;
-/// A worker that ends without a request before this age has not done what it was there for.
+/// A worker that ends before this age, unless it has asked for a replacement, has not done what it was there for.
 const SHORTEST_LIFE: Duration = Duration::from_secs(1);
 
 impl Plan {
@@ -36,14 +36,15 @@ impl Plan {
         };
         let ends_reload = self.serves() && child.stays() && self.ends_reload(&child, exit);
         let mut actions = Vec::new();
-        if !ends_reload || matches!(exit, Exit::Signal(_)) {
+        if !ends_reload {
             actions.extend(obituary(&child, exit, starved).map(Action::Log));
         }
         // Of one that was late they have, with the timeout.
         let named = child.aborted.is_some();
         actions.push(Action::Reaped { pid, slot: child.slot, why: cut_short(&child), named });
         if ends_reload {
-            actions.extend(self.drop_reload(&child, exit, now));
+            actions.push(Action::Log(reload_failed(&child, exit, starved, self.booted())));
+            actions.extend(self.drop_reload(now));
         } else if child.stays() {
             actions.extend(self.mourn(&child, exit, limits, now));
         }
@@ -74,7 +75,7 @@ impl Plan {
 /// Its start has to do with its end: the next one may fare no better.
 fn died_young(child: &Child, exit: Exit, now: Time) -> bool {
     // Ends of its own accord: `max_requests` (of native classes after they asked for a replacement), `reload`.
-    let its_time = child.has_served() || child.seen.beat > 0 && now >= child.forked + SHORTEST_LIFE;
+    let its_time = (child.has_served() || child.seen.beat > 0) && now >= child.forked + SHORTEST_LIFE;
     let retired = child.seen.retiring || (exit == Exit::Code(0) && its_time);
     child.aborted.is_none() && !retired && now < child.forked + YOUNG
 }
@@ -99,11 +100,15 @@ pub(super) fn boot_failure(exit: Exit) -> Option<(i32, &'static str)> {
     }
 }
 
-/// Gunicorn's line for a worker's end; none for status 0. Memory is named only where the kernel says that it ran out.
+/// Gunicorn's line for a worker's end; for status 0 only where there was no boot. Memory is named only where the kernel says that it ran out.
 fn obituary(child: &Child, exit: Exit, starved: bool) -> Option<Line> {
     let pid = child.pid;
     let number = match exit {
-        Exit::Code(0) => return None,
+        Exit::Code(0) if child.booted() || child.has_served() || !child.stays() => return None,
+        Exit::Code(0) => {
+            let text = "Worker (pid:%s) exited with code 0 before it could serve.";
+            return Some(Line::new(Level::Error, text, [pid.into()]));
+        }
         Exit::Code(code) => {
             let text = "Worker (pid:%s) exited with code %s.";
             return Some(Line::new(Level::Error, text, [pid.into(), code.into()]));
@@ -121,12 +126,21 @@ fn obituary(child: &Child, exit: Exit, starved: bool) -> Option<Line> {
     Some(Line::new(level, text, [pid.into(), signal_name(number).into()]))
 }
 
-/// How a process has ended, in words.
-pub(super) fn manner(exit: Exit) -> String {
-    match exit {
+/// In place of an obituary. A worker that could not load the application has logged why.
+fn reload_failed(child: &Child, exit: Exit, starved: bool, serving: usize) -> Line {
+    let manner = match exit {
         Exit::Code(code) => format!("exited with code {code}"),
+        Exit::Signal(libc::SIGKILL) if starved => "was sent SIGKILL, perhaps out of memory".to_owned(),
         Exit::Signal(number) => format!("was sent {}", signal_name(number)),
-    }
+    };
+    let text = match serving {
+        0 => {
+            "Reload failed: the new workers do not boot (pid:%s %s), and no old one is left. The configuration \
+             before it is tried."
+        }
+        _ => "Reload failed: the new workers do not boot (pid:%s %s). The old ones keep serving.",
+    };
+    Line::new(Level::Error, text, [child.pid.into(), manner.into()])
 }
 
 fn signal_name(number: i32) -> String {

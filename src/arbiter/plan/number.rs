@@ -4,8 +4,8 @@ use nix::sys::signal::Signal;
 
 use super::{Action, Child, Limits, Plan, Time};
 
-/// How many processes may import an application at the same time while it is not known to load: the first new worker, and
-/// one that another reload has made useless.
+/// How many processes may import an application at the same time while it is not known to load, beside those that replace
+/// somebody who has died: the first new worker, and one that another reload has made useless.
 const MOST_FIRST: usize = 2;
 
 impl Plan {
@@ -22,10 +22,11 @@ impl Plan {
     pub(super) fn startable(&self, limits: &Limits) -> usize {
         let missing = limits.workers.saturating_sub(self.children.count(|child| self.fresh(child)));
         if self.gate_closed() {
-            let first = self.children.count(|child| self.current(child)) == 0;
+            let lost = self.lost_in_reload(limits);
+            let wanted = (1 + lost).saturating_sub(self.children.count(|child| self.current(child)));
             // However fast reloads follow one another: an import ends when it is done, not when it is told to.
-            let few = self.children.count(|child| !child.booted()) < MOST_FIRST;
-            return missing.min(usize::from(first && few));
+            let room = (MOST_FIRST + lost).saturating_sub(self.children.count(|child| !child.booted()));
+            return missing.min(wanted).min(room);
         }
         let beyond = if self.roll.rolling { limits.surge() } else { 1 };
         let room = (limits.workers + beyond).saturating_sub(self.children.count(Child::stays));

@@ -1,9 +1,10 @@
 //! A reload: the new generation of workers takes the place of the old ones step by step.
 //!
-//! The first new worker starts alone. Until it has booted nothing else is started and nobody leaves, so a reload that
-//! does not load costs nothing; once it has booted its generation is *proven*, and is what a later failure returns to.
+//! The first new worker starts alone. Until it has booted nobody leaves, so a reload that does not load costs nothing; once
+//! it has booted its generation is *proven*, and is what a later failure returns to. A worker that dies meanwhile is replaced
+//! at once, by one of the new generation: it may take as long to boot as the first one has left, or longer.
 
-use super::{Action, Backoff, Child, Exit, Level, Limits, Line, Plan, Time, deaths};
+use super::{Action, Backoff, Child, Exit, Limits, Plan, Time, deaths};
 
 /// Which generation of workers is current, and how far it has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,20 +17,36 @@ pub struct Roll {
     pub reloads: u64,
     /// Workers of earlier generations may still serve.
     pub rolling: bool,
+    /// How many workers there were before the first reload that is not proven.
+    pub kept: usize,
 }
 
 impl Plan {
     /// The configuration has been read again: from now on workers are of a new generation.
     pub fn reloaded(&mut self) {
         let reloads = self.roll.reloads + 1;
-        self.roll = Roll { current: reloads, reloads, rolling: true, ..self.roll };
+        let kept = match self.unproven() {
+            true => self.roll.kept,
+            false => self.children.count(|child| child.stays() && !child.retires()),
+        };
+        self.roll = Roll { current: reloads, reloads, rolling: true, kept, ..self.roll };
         self.backoff = Backoff::default();
     }
 
     /// The first worker of the new generation decides, and the old ones can wait for it.
     pub(super) fn gate_closed(&self) -> bool {
+        self.unproven() && self.children.count(|child| self.old(child) && child.booted()) > 0
+    }
+
+    /// While the gate is closed: how many workers are missing beside the first new one, since the reload began.
+    pub(super) fn lost_in_reload(&self, limits: &Limits) -> usize {
+        // One that is stuck in a request may serve nothing else.
+        let old = self.children.count(|child| self.old(child) && !child.seen.stuck);
+        self.roll.kept.min(limits.workers).saturating_sub(old)
+    }
+
+    fn unproven(&self) -> bool {
         self.roll.proven != self.roll.current
-            && self.children.count(|child| self.old(child) && child.booted()) > 0
     }
 
     /// It stays, but is of an earlier generation.
@@ -68,17 +85,21 @@ impl Plan {
         vec![Action::KeepReload]
     }
 
-    /// The end of this worker says that what was reloaded does not load: it was the first, and has not served.
+    /// The end of this worker says that what was reloaded does not load: it was among the first, and has not served. Where
+    /// nobody serves any more it has to say so by its status.
     pub(super) fn ends_reload(&self, child: &Child, exit: Exit) -> bool {
-        let no_boot = !child.booted() || deaths::boot_failure(exit).is_some() && !child.has_served();
-        child.generation == self.roll.current && no_boot && self.gate_closed()
+        let failed = deaths::boot_failure(exit).is_some() && !child.has_served();
+        let ends = match self.gate_closed() {
+            true => failed || !child.booted(),
+            false => failed && self.unproven() && self.booted() == 0,
+        };
+        ends && child.generation == self.roll.current
     }
 
     /// The old workers stay, and the proven generation is current again; a reload that had brought it goes on.
-    pub(super) fn drop_reload(&mut self, child: &Child, exit: Exit, now: Time) -> Vec<Action> {
+    pub(super) fn drop_reload(&mut self, now: Time) -> Vec<Action> {
         let proven = self.roll.proven;
-        let mut actions = vec![Action::Log(failed(child.pid, exit))];
-        actions.extend(self.dismiss(|child| child.generation > proven, now));
+        let mut actions = self.dismiss(|child| child.generation > proven, now);
         self.roll.current = proven;
         self.roll.rolling = self.children.count(|child| self.old(child)) > 0;
         actions.push(Action::DropReload);
@@ -88,15 +109,4 @@ impl Plan {
     fn current_booted(&self) -> usize {
         self.children.count(|child| self.current(child) && child.booted())
     }
-}
-
-/// One error is enough: a worker that could not load the application has logged it, with its traceback, and that it was
-/// killed is one too.
-fn failed(pid: i32, exit: Exit) -> Line {
-    let level = match exit {
-        Exit::Code(deaths::WORKER_BOOT_ERROR) | Exit::Signal(libc::SIGKILL) => Level::Warning,
-        _ => Level::Error,
-    };
-    let text = "Reload failed: the new workers do not boot (pid:%s %s). The old ones keep serving.";
-    Line::new(level, text, [pid.into(), deaths::manner(exit).into()])
 }

@@ -105,9 +105,11 @@ fn what_an_option_takes_fits_the_kind() {
             Takes::Nothing { .. } => setting.kind == Kind::Bool,
             Takes::Whole(_) | Takes::Mode(_) => matches!(setting.kind, Kind::Count | Kind::Bounded { .. }),
             Takes::WholeOr(..) => setting.kind == Kind::Workers,
-            Takes::Several(_) => matches!(setting.kind, Kind::List | Kind::Files),
+            Takes::Several(_) => matches!(setting.kind, Kind::List | Kind::Addresses | Kind::Files),
             Takes::Optional { .. } => matches!(setting.kind, Kind::Choice(_)),
-            Takes::Text(_) => !matches!(setting.kind, Kind::Bool | Kind::List | Kind::Hook(_)),
+            Takes::Text(_) => {
+                !matches!(setting.kind, Kind::Bool | Kind::List | Kind::Addresses | Kind::Hook(_))
+            }
         };
         assert!(fits, "{}", setting.name);
     }

@@ -146,3 +146,18 @@ fn a_service_without_workers_ends_at_once() {
     let halt = Action::Halt { status: 0, reason: None };
     assert_eq!(scene.signal(SIGTERM), [Action::AnnounceEnd, Action::CloseListeners, halt]);
 }
+
+#[test]
+fn what_a_batch_was_to_begin_is_abandoned_when_a_failure_ends_the_service() {
+    let begins = [Action::Spawn, Action::Upgrade, Action::Prove, Action::Renew];
+    let mut scene = Scene::serving(LIMITS);
+    assert!(begins.iter().all(|action| !scene.plan.abandons(action)));
+    scene.plan.stop(true, 255, None, &scene.limits, scene.now);
+    assert!(begins.iter().all(|action| scene.plan.abandons(action)));
+    assert!(!scene.plan.abandons(&term(1)));
+    // In `shutdown_delay` workers that die are replaced.
+    let mut scene = Scene::serving(Limits { shutdown_delay: Duration::from_secs(5), ..LIMITS });
+    scene.signal(SIGTERM);
+    let abandoned: Vec<_> = begins.iter().filter(|action| scene.plan.abandons(action)).collect();
+    assert_eq!(abandoned, [&Action::Upgrade, &Action::Prove, &Action::Renew]);
+}
