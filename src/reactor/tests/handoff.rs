@@ -1,5 +1,9 @@
 //! Two workers of one service: connections go from one to the other.
 
+use std::net::{TcpListener, TcpStream};
+
+use nix::sys::socket::{setsockopt, sockopt};
+
 use super::*;
 use crate::net::Handoff;
 use crate::reactor::deadlines::Wait;
@@ -335,6 +339,26 @@ fn the_service_ends_connections_only_when_nobody_would_take_them() {
     assert!(!exchange.may_persist());
     answer(&pair.from.reactor, exchange, End::Close);
     assert_eq!(read_all(&mut late), OK);
+}
+
+#[test]
+fn who_connects_to_a_leaving_workers_own_socket_and_says_nothing_yet_is_served_by_another() {
+    let board = Pair::board();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    setsockopt(&listener, sockopt::ReusePort, &true).expect("it has none beside it");
+    let address = listener.local_addr().expect("it is bound");
+    let directory = Arc::new(tempfile::tempdir().expect("a directory"));
+    let from = Service::at(listener, &board, settings(), directory);
+    let to = Service::on(&board, settings());
+    let pair = Pair { board, from, to };
+    pair.leave();
+    let mut client = TcpStream::connect(address).expect("it listens");
+    pair.from.until(|reactor, _| reactor.is_deserted().then_some(()));
+    client.write_all(GET).expect("sent");
+    answer(&pair.to.reactor, pair.to.exchange(), End::Close);
+    let mut response = Vec::new();
+    client.read_to_end(&mut response).expect("nobody has reset it");
+    assert_eq!(response, OK);
 }
 
 #[test]
