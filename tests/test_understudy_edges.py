@@ -19,14 +19,17 @@ from support.wire import Connection
 pytestmark = pytest.mark.ours("other connections are looked after while an application runs")
 
 SOURCE = """
-import os, pathlib, time
+import os, pathlib, signal, time
 
 def app(environ, start_response):
     path, name = environ["PATH_INFO"], environ["QUERY_STRING"]
-    if path == "/wait":
+    if path == "/deaf":
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    if path in ("/wait", "/deaf"):
         pathlib.Path(name + ".begun").touch()
         while not os.path.exists(name):
             time.sleep(0.01)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     elif path == "/stream":
         start_response("200 OK", [("Content-Length", str(24_000_000))])
         return (b"x" * 100_000 for _ in range(240))
@@ -77,10 +80,10 @@ def post_request(worker, req, environ, resp):
 """
 
 
-def begin(server: Server, go: Path) -> Connection:
+def begin(server: Server, go: Path, path: str = "/wait") -> Connection:
     """A client whose request ends when `go` is there."""
     client = server.connect()
-    client.send(get(target=f"/wait?{go}".encode()))
+    client.send(get(target=f"{path}?{go}".encode()))
     wait_for(Path(f"{go}.begun").exists, "the long request to begin")
     return client
 
@@ -166,3 +169,27 @@ def test_a_long_close_holds_up_no_part_of_the_response(serve: Serve, kind: str, 
             assert len(reader.read_response().body) == 20_000_000
         finally:
             go.touch()
+
+
+def test_a_worker_that_cannot_hear_that_it_is_replaced_keeps_nobody_waiting(
+    serve: Serve, tmp_path: Path
+) -> None:
+    """As in a call that no signal interrupts."""
+    server = serve("app:app", source=SOURCE)
+    go = tmp_path / "go"
+    with server.connect() as waiting, server.connect() as idle:
+        for client in (waiting, idle):
+            assert client.request(get()).body == b"ok"
+        deaf = begin(server, go, "/deaf")
+        waiting.send(get())
+        assert not waiting.readable(0.3)
+        server.kill(signal.SIGHUP)
+        try:
+            assert waiting.readable(10), "it waits for the old worker"
+            assert waiting.read_response().body == b"ok"
+            idle.send(get())
+            assert idle.readable(5)
+            assert idle.read_response().body == b"ok"
+        finally:
+            go.touch()
+        assert deaf.read_response().body == b"ok"

@@ -208,8 +208,13 @@ impl<'a, 'py> Run<'a, 'py> {
         None
     }
 
-    /// Tells the workers whether anybody takes the connections of those that leave.
+    /// Tells the workers which of them leave, and whether anybody takes the connections of those.
     fn show_takers(&self) {
+        self.plan
+            .children()
+            .iter()
+            .filter(|child| !child.stays())
+            .for_each(|child| self.board.dismiss(child.slot));
         if let Some(handoff) = self.board.handoff() {
             handoff.set_takers(self.plan.takers());
         }

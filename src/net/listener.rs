@@ -52,6 +52,14 @@ impl Listener {
         getsockopt(&self.fd, sockopt::ReusePort).unwrap_or(false)
     }
 
+    /// Will be stopped soon: who connects from now on can be accepted at once, because the kernel would reset whom it keeps to
+    /// itself by then.
+    pub fn expect_stop(&self) {
+        if matches!(self.address, Address::Inet(_)) {
+            sys::socket::accept_at_once(self.fd.as_fd());
+        }
+    }
+
     /// Nobody can connect here any more, whoever else holds the socket.
     pub fn stop(&self) {
         sys::socket::shutdown(self.fd.as_fd());

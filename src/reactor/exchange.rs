@@ -35,7 +35,7 @@ pub(super) struct Common {
 impl Common {
     /// Whether the worker was told to leave.
     pub fn is_leaving(&self) -> bool {
-        self.leaving.load(Ordering::Relaxed)
+        self.leaving.load(Ordering::Relaxed) || self.slot.is_dismissed()
     }
 
     /// Whether others take connections of workers that leave.

@@ -47,6 +47,8 @@ impl Reactor {
         let others = self.common.has_takers();
         let doors = std::mem::take(&mut self.listeners).into_iter().enumerate();
         self.leaving.doors = doors.filter(|(_, listener)| !others || listener.is_own()).collect();
+        let own = self.leaving.doors.iter().filter(|(_, listener)| listener.is_own());
+        own.for_each(|(_, listener)| listener.expect_stop());
         self.leaving.until = clock::monotonic() + if others { SHORT_CALL } else { LAST_CALL };
         self.pass_on();
     }
@@ -130,6 +132,8 @@ impl Reactor {
             self.offers.again = Some(self.offers.again.map_or(tick, |again| again.min(tick)));
             return;
         }
+        // Moments count: the kernel resets who has come since.
+        self.let_in();
         for (_, listener) in self.leaving.doors.drain(..).filter(|(_, listener)| listener.is_own()) {
             listener.stop();
         }

@@ -133,6 +133,14 @@ impl Board {
         self.slot(index)[slot::FLAGS].fetch_or(slot::LATE, SeqCst);
     }
 
+    /// The worker of that slot is told to leave.
+    pub fn dismiss(&self, index: usize) {
+        let flags = &self.slot(index)[slot::FLAGS];
+        if flags.load(Relaxed) & slot::DISMISSED == 0 {
+            flags.fetch_or(slot::DISMISSED, SeqCst);
+        }
+    }
+
     /// Announces that the arbiter will sleep until it is woken. It must look at every slot after this call
     /// and before it sleeps: a worker that became busy earlier has not seen the announcement.
     pub fn announce_sleep(&self) {

@@ -29,6 +29,7 @@ pub const RETIRING: u64 = 1;
 pub const LATE: u64 = 2;
 pub const STUCK: u64 = 4;
 pub const TAKES: u64 = 8;
+pub const DISMISSED: u64 = 16;
 
 /// A worker's own place on the board. Cheap to clone.
 #[derive(Clone)]
@@ -106,6 +107,12 @@ impl Slot {
     /// Whether the arbiter has found that the worker takes too long.
     pub fn is_late(&self) -> bool {
         self.words()[FLAGS].load(SeqCst) & LATE != 0
+    }
+
+    /// Whether the arbiter has told the worker to leave. Its signal may be heard much later: by Python, when what runs has
+    /// come back from a call that nothing interrupts.
+    pub fn is_dismissed(&self) -> bool {
+        self.words()[FLAGS].load(Relaxed) & DISMISSED != 0
     }
 
     /// Where workers pass connections to each other; `None` in a server that has no siblings.

@@ -187,9 +187,17 @@ pub fn shutdown(socket: BorrowedFd<'_>) {
 /// Lets the kernel keep a new connection to itself until its first bytes are there, for about a second at most. Whoever
 /// accepts it then can serve it at once, without being woken twice; a client that only connects wakes nobody.
 pub fn defer_accept(listener: BorrowedFd<'_>) {
+    set_defer_accept(listener, 1);
+}
+
+/// Connections come before their first bytes again, from the next one on.
+pub fn accept_at_once(listener: BorrowedFd<'_>) {
+    set_defer_accept(listener, 0);
+}
+
+fn set_defer_accept(listener: BorrowedFd<'_>, seconds: libc::c_int) {
     #[cfg(target_os = "linux")]
     {
-        let seconds: libc::c_int = 1;
         // SAFETY: the option takes an int, and its size is told. A kernel that refuses it hands connections out at once.
         unsafe {
             libc::setsockopt(
@@ -202,5 +210,5 @@ pub fn defer_accept(listener: BorrowedFd<'_>) {
         }
     }
     #[cfg(not(target_os = "linux"))]
-    let _ = listener;
+    let _ = (listener, seconds);
 }

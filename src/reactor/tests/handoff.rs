@@ -1,5 +1,9 @@
 //! Two workers of one service: connections go from one to the other.
 
+use std::net::{TcpListener, TcpStream};
+
+use nix::sys::socket::{setsockopt, sockopt};
+
 use super::*;
 use crate::net::Handoff;
 use crate::reactor::deadlines::Wait;
@@ -281,6 +285,25 @@ fn a_request_whose_body_came_late_moves_too() {
 }
 
 #[test]
+fn what_waits_behind_a_long_request_moves_when_the_worker_is_dismissed_that_does_not_know_it() {
+    let pair = Pair::new(&settings());
+    pair.set_takers(1);
+    let (mut asks, mut idle) = (pair.kept(), pair.kept());
+    let mut busy = pair.from.client();
+    busy.write_all(GET).expect("sent");
+    let exchange = pair.from.exchange();
+    asks.write_all(b"GET /waits HTTP/1.1\r\nHost: a\r\n\r\n").expect("sent");
+    pair.from.until_state(|state| !state.ready.is_empty());
+    // Another one has taken its place.
+    pair.board.dismiss(0);
+    pair.serve(&mut asks, b"/waits", 2);
+    idle.write_all(GET).expect("sent");
+    pair.serve(&mut idle, b"/", 2);
+    answer(&pair.from.reactor, exchange, End::Close);
+    assert_eq!(read_all(&mut busy), OK);
+}
+
+#[test]
 fn alone_it_reads_ahead_as_ever() {
     let pair = Pair::new(&settings());
     pair.set_takers(1);
@@ -316,6 +339,26 @@ fn the_service_ends_connections_only_when_nobody_would_take_them() {
     assert!(!exchange.may_persist());
     answer(&pair.from.reactor, exchange, End::Close);
     assert_eq!(read_all(&mut late), OK);
+}
+
+#[test]
+fn who_connects_to_a_leaving_workers_own_socket_and_says_nothing_yet_is_served_by_another() {
+    let board = Pair::board();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    setsockopt(&listener, sockopt::ReusePort, &true).expect("it has none beside it");
+    let address = listener.local_addr().expect("it is bound");
+    let directory = Arc::new(tempfile::tempdir().expect("a directory"));
+    let from = Service::at(listener, &board, settings(), directory);
+    let to = Service::on(&board, settings());
+    let pair = Pair { board, from, to };
+    pair.leave();
+    let mut client = TcpStream::connect(address).expect("it listens");
+    pair.from.until(|reactor, _| reactor.is_deserted().then_some(()));
+    client.write_all(GET).expect("sent");
+    answer(&pair.to.reactor, pair.to.exchange(), End::Close);
+    let mut response = Vec::new();
+    client.read_to_end(&mut response).expect("nobody has reset it");
+    assert_eq!(response, OK);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The loop on a Unix socket: what a client sends becomes exchanges, and what becomes of its connection.
 
 use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -70,7 +71,7 @@ impl Service {
 
     /// One that listens there, with others perhaps. The directory is removed after the last of them.
     fn at(
-        listener: UnixListener,
+        listener: impl Into<OwnedFd>,
         board: &Arc<Board>,
         settings: ReactorSettings,
         directory: Arc<TempDir>,
