@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Generator, Iterator
 
 import pytest
 
 from support.classes import KINDS, Kind
 from support.server import IS_GUNICORN, Server
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # A shell makes what it starts in the background ignore it, and so would every program started here.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Serve = Callable[..., Server]
 

@@ -198,6 +198,18 @@ def test_an_application_that_does_not_load_ends_the_server(
     server.wait_for_log(rf"\[ERROR\] Reason: {reason}$")
 
 
+@pytest.mark.ours("the reason goes to standard error alone")
+@pytest.mark.parametrize("capture", [(), ("--capture-output",)], ids=["", "captured"])
+def test_why_an_application_does_not_load_is_in_the_log_file(
+    capture: tuple[str, ...], serve: Serve, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    flags = ("--error-logfile", str(log), *capture)
+    server = serve("app:app", *flags, source="", error_log=log, launch=True)
+    server.wait_for_exit(4)
+    assert server.log().count("Failed to find attribute 'app' in 'app'.\n") == 1
+
+
 # Rude clients
 
 BIG = b"/big?megabytes=20&as=generator"

@@ -14,6 +14,7 @@ import pytest
 from conftest import Serve
 from support import processes
 from support.classes import CLASSES, NATIVE
+from support.diag import receive_queue
 from support.moving import answer, ask, get, post
 from support.processes import wait_for
 from support.server import Server
@@ -125,6 +126,8 @@ def test_half_a_head_and_what_is_behind_a_request_go_along(serve: Serve, tmp_pat
         old = server.worker()
         with waiting(server, tmp_path / "go") as busy:
             pipelined.send(get(f"/wait?{tmp_path / 'go'}") + get("/second") + b"GET /third HT")
+            client = pipelined.socket.getsockname()
+            wait_for(lambda: receive_queue(server.address, client) == 0, "its first request to be read")
             server.kill(signal.SIGHUP)
             wait_for(lambda: set(server.booted()) - {old}, "the new worker")
             # It may have been told already, or be told in a moment.

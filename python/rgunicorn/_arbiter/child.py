@@ -16,6 +16,7 @@ from rgunicorn.errors import AppImportError
 
 if TYPE_CHECKING:
     from rgunicorn.arbiter import Arbiter
+    from rgunicorn.config import Config
     from rgunicorn.workers.base import Worker
 
 
@@ -50,6 +51,8 @@ def _live(arbiter: Arbiter, worker: Worker) -> NoReturn:
     except AppImportError as error:
         arbiter.log.debug("Exception while loading the application", exc_info=True)
         print(error, file=sys.stderr, flush=True)
+        if not _has_standard_error(worker.cfg):
+            arbiter.log.error("Exception while loading the application: %s", error)
         sys.exit(arbiter.APP_LOAD_ERROR)
     except BaseException as error:
         arbiter.log.exception("Exception in worker process")
@@ -66,6 +69,11 @@ def _retire(worker: Worker) -> None:
     # Not for a process that the application has forked.
     if worker.slot is not None and worker.pid == os.getpid():
         worker.slot.retire()
+
+
+def _has_standard_error(cfg: Config) -> bool:
+    """Whether what is written to standard error, which a daemon does not have, is found in the error log."""
+    return cfg.errorlog == "-" or bool(cfg.capture_output)
 
 
 def _prepare(arbiter: Arbiter, worker: Worker) -> None:
