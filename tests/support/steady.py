@@ -201,7 +201,11 @@ class Footprint:
         """The service holds no more than before, once connections and processes that end are gone."""
 
         def back() -> bool:
-            found = Footprint(steady)
+            try:
+                found = Footprint(steady)
+            except (FileNotFoundError, ProcessLookupError):
+                # A worker has ended while it was looked at.
+                return False
             return (
                 found.arbiter == self.arbiter
                 and all(each in self.workers for each in found.workers)

@@ -10,6 +10,7 @@ use crate::scoreboard::{Snapshot, State};
 
 mod deaths;
 mod late;
+mod losses;
 mod number;
 mod random;
 mod recycling;
