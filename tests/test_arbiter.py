@@ -373,11 +373,35 @@ def app(environ, start_response):
 
 
 @pytest.mark.ours("a crash loop backs off")
-def test_a_crash_loop_backs_off(serve: Serve) -> None:
-    server = serve("app:app", source="import os\nos._exit(9)\n", launch=True)
-    server.wait_for_log(r"exited with code 9\.$", count=4)
+@pytest.mark.parametrize("line", ["os._exit(9)", "raise SystemExit(9)", "os._exit(0)", "raise SystemExit(0)"])
+def test_a_crash_loop_backs_off(line: str, serve: Serve) -> None:
+    server = serve("app:app", source=f"import os\n{line}\n", launch=True)
+    server.wait_for_log(
+        r"\[ERROR\] Worker \(pid:\d+\) exited with code (9\.|0 before it could serve\.)$", count=4
+    )
     stays(lambda: server.log().count("Booting worker") < 12, "few attempts", 3)
     assert processes.processor_time(server.pid) < 1.5
+    server.stop()
+
+
+@pytest.mark.ours("a crash loop backs off")
+@pytest.mark.parametrize("status", [0, 1])
+def test_a_loop_of_workers_that_serve_one_request_backs_off(status: int, serve: Serve) -> None:
+    source = f"""
+import os, threading
+from time import sleep
+
+def app(environ, start_response):
+    threading.Thread(target=lambda: sleep(0.01) or os._exit({status})).start()
+    start_response("200 OK", [("Content-Length", "2")])
+    return [b"ok"]
+"""
+    server = serve("app:app", "-w", "2", source=source)
+    with Load(server, "/", clients=2) as load:
+        server.wait_for_log(r"Workers die young\. The next one starts in 0\.8 seconds\.$")
+    assert server.log().count("Booting worker") < 16
+    assert processes.processor_time(server.pid) < 1.5
+    assert load.answers
     server.stop()
 
 

@@ -42,7 +42,10 @@ def test_workers_that_have_served_enough(driver: str) -> None:
 
 @DRIVERS
 def test_workers_that_have_grown(driver: str) -> None:
-    """Each round lets workers leak until one of them is replaced."""
+    """Each round lets workers leak until one of them is replaced.
+
+    Not at once: where somebody is too large each time that the arbiter looks, it looks more and more seldom.
+    """
     limit = 100
     with Steady(
         f"max_worker_memory, {driver}", service(driver, "--max-worker-memory", f"{limit}M")
@@ -51,6 +54,7 @@ def test_workers_that_have_grown(driver: str) -> None:
             before = steady.workers()
             while max(map(processes.private_memory, before)) < limit << 20:
                 assert steady.server.get("/leak/10").body == b"leaked\n"
+                time.sleep(0.4)
             wait_for(
                 lambda before=before: set(before) - set(steady.workers()), "the end of a large worker", 40
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import selectors
 import socket
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import pytest
 import rgunicorn
 from rgunicorn._embedded import settings
 from rgunicorn.config import Config
+from support.processes import wait_for
 from support.wire import Connection
 
 pytestmark = pytest.mark.ours("it is a command only")
@@ -289,3 +291,48 @@ def test_waiting_clients_are_served_once_it_runs() -> None:
         server.close()
         thread.join()
     assert answers == [b"ok"]
+
+
+def test_threads_that_come_free_as_a_turn_begins_are_not_forgotten() -> None:
+    go, begun = threading.Event(), threading.Semaphore(0)
+
+    def slow(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        begun.release()
+        assert go.wait(20)
+        return app(environ, start_response)
+
+    class Late:
+        """What the native loop says of itself is old when it is heard."""
+
+        def __init__(self, native: Any) -> None:
+            self.native = native
+
+        def __getattr__(self, name: str) -> Any:
+            value = getattr(self.native, name)
+            if name == "running" and value == 2:
+                go.set()
+                wait_for(lambda: self.native.running == 0, "the end of both requests")
+            return value
+
+    with rgunicorn.Server(slow, LOCAL, threads=2) as server, selectors.DefaultSelector() as selector:
+        turns = server._loop()
+        turns._embedded = Late(turns._embedded)  # type: ignore[assignment]
+        selector.register(server.fileno(), selectors.EVENT_READ)
+
+        def turn() -> None:
+            if selector.select(10):
+                server.turn()
+
+        clients = [Connection(server.addresses[0]) for _ in range(3)]
+        with clients[0], clients[1], clients[2] as last:
+            for client in clients[:2]:
+                client.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                while not begun.acquire(timeout=0.1):
+                    turn()
+            last.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            turn()
+            go.set()
+            while not last.readable(0.1):
+                assert selector.select(5), "nobody is accepted"
+                server.turn()
+            assert last.read_response().text == "ok"

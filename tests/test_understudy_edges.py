@@ -36,8 +36,32 @@ def app(environ, start_response):
             write(block)
         environ["gunicorn.socket"].sendall(b"de")
         return []
+    elif path == "/chunks":
+        start_response("200 OK", [])
+        return Closing(iter([b"x" * 20_000_000]), name)
+    elif path == "/file":
+        with open(name + ".data", "wb") as file:
+            file.truncate(20_000_000)
+        start_response("200 OK", [("Content-Length", str(20_000_000))])
+        return environ["wsgi.file_wrapper"](Closing(open(name + ".data", "rb"), name))
     start_response("200 OK", [("Content-Length", "2")])
     return [b"ok"]
+
+# Its end waits for the file.
+class Closing:
+    def __init__(self, inner, name):
+        self.inner, self.name = inner, name
+
+    def __iter__(self):
+        return self.inner
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+    def close(self):
+        pathlib.Path(self.name + ".begun").touch()
+        while not os.path.exists(self.name):
+            time.sleep(0.01)
 """
 
 
@@ -126,5 +150,19 @@ def test_a_hook_behind_a_response_holds_up_nobody_else(
                     client.send(get())
                     assert client.readable(5), "it waits for the hook"
                     assert client.read_response().body == b"ok"
+        finally:
+            go.touch()
+
+
+@pytest.mark.parametrize("kind", ["chunks", "file"])
+def test_a_long_close_holds_up_no_part_of_the_response(serve: Serve, kind: str, tmp_path: Path) -> None:
+    server = serve("app:app", source=SOURCE)
+    go = tmp_path / "go"
+    with server.connect(receive_buffer=4096) as reader:
+        reader.send(get(target=f"/{kind}?{go}".encode()))
+        wait_for(Path(f"{go}.begun").exists, "the end of the iteration")
+        try:
+            reader.socket.settimeout(5)
+            assert len(reader.read_response().body) == 20_000_000
         finally:
             go.touch()

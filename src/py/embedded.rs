@@ -40,11 +40,11 @@ impl Embedded {
         self.inner.descriptor().as_raw_fd()
     }
 
-    /// Does what can be done without waiting, and gives at most `most` new requests to be run, with now and then another
-    /// call that is to be run like them.
-    #[pyo3(signature = (most = 64))]
-    fn turn(&self, py: Python<'_>, most: usize) -> PyResult<Vec<Call>> {
-        let calls = self.inner.turn(py, most)?;
+    /// Does what can be done without waiting, and gives new requests to be run, so that at most `hands` run at a time, with
+    /// now and then another call that is to be run like them.
+    #[pyo3(signature = (hands = 64))]
+    fn turn(&self, py: Python<'_>, hands: usize) -> PyResult<Vec<Call>> {
+        let calls = self.inner.turn(py, hands)?;
         Ok(calls.into_iter().map(|inner| Call { inner }).collect())
     }
 

@@ -236,7 +236,8 @@ impl Exchange {
         outbound.push(&tail[sent.saturating_sub(body.len()).min(tail.len())..]);
     }
 
-    /// Sends two slices, copying what the kernel does not take. For heads and other small things.
+    /// Sends two slices, copying what the kernel does not take. For heads and other small things. The application may work
+    /// on for long, if only to clean up: what is unsent goes out meanwhile.
     pub fn send_copied(&mut self, first: &[u8], second: &[u8]) -> io::Result<()> {
         self.reclaim()?;
         let queued = !self.connection.outbound.is_empty();
@@ -248,16 +249,20 @@ impl Exchange {
             self.flush()?;
         }
         self.connection.outbound.spill(&self.common.settings.spool);
+        self.lend();
         Ok(())
     }
 
-    /// Sends `lead`, then `length` bytes of `file` from `offset` on, without reading them into this process.
+    /// Sends `lead`, then `length` bytes of `file` from `offset` on, without reading them into this process. What is unsent
+    /// goes out as that of [`Exchange::send_copied`].
     pub fn send_with_file(&mut self, lead: &[u8], file: File, offset: u64, length: u64) -> io::Result<()> {
         self.reclaim()?;
         let outbound = &mut self.connection.outbound;
         outbound.push(lead);
         outbound.push_file(Arc::new(file), offset, length);
-        self.flush().map(drop)
+        self.flush()?;
+        self.lend();
+        Ok(())
     }
 
     fn send_now(&mut self, lead: &[u8], body: &[u8], tail: &[u8]) -> io::Result<usize> {

@@ -125,8 +125,12 @@ impl Reactor {
     pub(super) fn flush(&mut self, key: usize) {
         let Some(slot) = self.slots.get_mut(key) else { return };
         let Slot::Here(connection) = slot else { return };
-        let Phase::Flushing(end) = connection.phase else { return };
-        let Connection { outbound, stream, .. } = &mut **connection;
+        let Connection { outbound, stream, phase, .. } = &mut **connection;
+        let Phase::Flushing(end) = *phase else {
+            // It is told to go on with its request. If that fails, so does the next read.
+            let _ = outbound.flush(stream, FLUSH_TURN);
+            return;
+        };
         let flushed = outbound.flush_and_keep(stream, FLUSH_TURN);
         outbound.release_into(&mut self.spent);
         match flushed {

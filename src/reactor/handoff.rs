@@ -119,35 +119,32 @@ impl Reactor {
 
     /// Takes connections over until one has a complete request.
     pub(super) fn take_over(&mut self) -> Option<Exchange> {
+        let (mut found, mut called) = (None, false);
         while self.offers.waiting && self.offers.budget > 0 && self.accepting == Accepting::Yes {
             if !self.has_room() {
                 self.pause(Accepting::Full);
-                return None;
+                break;
             }
             self.offers.budget -= 1;
             match self.receive_offer() {
-                Ok(Some(offer)) => {
-                    let exchange = match offer {
-                        Offer::Waiting(key, came_at) => {
-                            self.read(key).map(|exchange| exchange.since(came_at))
-                        }
-                        Offer::Whole(exchange) => Some(exchange),
-                        Offer::Call => {
-                            self.look_outside();
-                            None
-                        }
-                    };
-                    if exchange.is_some() {
-                        // The others may have a hand free for the next one.
-                        self.offers.budget = 0;
-                        return exchange;
-                    }
+                Ok(Some(Offer::Waiting(key, came_at))) => {
+                    found = self.read(key).map(|exchange| exchange.since(came_at));
                 }
+                Ok(Some(Offer::Whole(exchange))) => found = Some(exchange),
+                // Nobody waits behind them.
+                Ok(Some(Offer::Call)) => (called, self.offers.budget) = (true, self.offers.budget + 1),
                 Ok(None) => {}
                 Err(error) => self.taking_failed(error),
             }
+            if found.is_some() {
+                // The others may have a hand free for the next one.
+                self.offers.budget = 0;
+            }
         }
-        None
+        if called && self.accepting == Accepting::Yes {
+            self.look_outside();
+        }
+        found
     }
 
     fn taking_failed(&mut self, error: io::Error) {

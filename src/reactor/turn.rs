@@ -6,7 +6,6 @@ use std::time::Duration;
 use mio::Events;
 
 use crate::reactor::accept::Accepting;
-use crate::reactor::connection::Phase;
 use crate::reactor::handoff::HANDOFF;
 use crate::reactor::reactor::{LISTENERS, Reactor, Slot, WAKE, WATCHED};
 use crate::sys::clock;
@@ -170,7 +169,7 @@ impl Reactor {
                 self.readable.push_back(key);
             }
         }
-        if (event.is_writable() || broken) && matches!(connection.phase, Phase::Flushing(_)) {
+        if (event.is_writable() || broken) && !connection.outbound.is_empty() {
             self.resume.push(key);
         }
     }

@@ -68,9 +68,10 @@ impl Embedded {
         self.service.reactor.as_fd()
     }
 
-    /// Does what can be done without waiting, and gives at most `most` new requests; what must call the logger comes as a
-    /// call of its own. Calls nothing of the user's but the worker's `alive`, so it may run where nothing can switch.
-    pub fn turn(self: &Arc<Self>, py: Python<'_>, most: usize) -> PyResult<Vec<Call>> {
+    /// Does what can be done without waiting, and gives new requests, so that at most `hands` run at a time; what must call
+    /// the logger comes as a call of its own. Calls nothing of the user's but the worker's `alive`, so it may run where
+    /// nothing can switch.
+    pub fn turn(self: &Arc<Self>, py: Python<'_>, hands: usize) -> PyResult<Vec<Call>> {
         // A process that the application has forked may go round in a copy of the host's loop: requests are its parent's.
         if fork::is_forked_child() || self.lock().closed {
             return Ok(Vec::new());
@@ -88,7 +89,7 @@ impl Embedded {
         if woken & (1 << SIGNAL) != 0 || self.is_leaving_unseen() {
             self.look_at_signals(py)?;
         }
-        let mut calls = self.take_requests(most);
+        let mut calls = self.take_requests(hands);
         self.service.throw(py)?;
         let told = self.service.has_tidings();
         let notices = reactor.lock().has_notices();
@@ -100,7 +101,9 @@ impl Embedded {
         Ok(calls)
     }
 
-    fn take_requests(self: &Arc<Self>, most: usize) -> Vec<Call> {
+    /// How many hands are free is found out here: where threads serve, one may have come free since the host looked.
+    fn take_requests(self: &Arc<Self>, hands: usize) -> Vec<Call> {
+        let most = hands.saturating_sub(self.lock().given);
         let mut calls = Vec::new();
         while calls.len() < most
             && let Some(exchange) = self.next_exchange()

@@ -43,15 +43,15 @@ class Bare(ReactorWorker):
     def turn(self) -> None:
         """The server has something to do."""
         Bare.turns += 1
-        for call in self.server.turn(*self.most()):
+        for call in self.server.turn(*self.hands()):
             self.start(call)
 
     def prepare(self) -> tuple[Any, ...]:
         """What the server is made with besides the worker."""
         return ()
 
-    def most(self) -> tuple[int, ...]:
-        """How many requests are wanted."""
+    def hands(self) -> tuple[int, ...]:
+        """How many requests may run at a time."""
         return ()
 
     def patience(self) -> float | None:
@@ -74,7 +74,7 @@ class OneByOne(Bare):
 
     KIND = "one by one"
 
-    def most(self) -> tuple[int, ...]:
+    def hands(self) -> tuple[int, ...]:
         return (1,)
 
 
@@ -112,8 +112,8 @@ class Limited(Bare):
         while (call := self.calls.get()) is not None:
             call.run()
 
-    def most(self) -> tuple[int, ...]:
-        return (HANDS - self.server.running,)
+    def hands(self) -> tuple[int, ...]:
+        return (HANDS,)
 
     def start(self, call: _native.Call) -> None:
         self.calls.put(call)

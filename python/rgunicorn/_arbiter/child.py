@@ -43,11 +43,10 @@ def _live(arbiter: Arbiter, worker: Worker) -> NoReturn:
     _prepare(arbiter, worker)
     try:
         _boot_and_run(arbiter, worker)
-        if worker.cfg.max_requests and worker.slot is not None:
-            # A class that neither marks nor counts its requests, as uvicorn's: it will have had so many.
-            worker.slot.retire()
         sys.exit(0)
-    except SystemExit:
+    except SystemExit as end:
+        if not end.code and worker.booted and worker.cfg.max_requests:
+            _retire(worker)
         raise
     except AppImportError as error:
         arbiter.log.debug("Exception while loading the application", exc_info=True)
@@ -63,6 +62,13 @@ def _live(arbiter: Arbiter, worker: Worker) -> NoReturn:
         sys.exit(arbiter.WORKER_BOOT_ERROR)
     finally:
         _leave(arbiter, worker)
+
+
+def _retire(worker: Worker) -> None:
+    """Of a class that neither marks nor counts its requests, as uvicorn's: it will have had so many."""
+    # Not for a process that the application has forked.
+    if worker.slot is not None and worker.pid == os.getpid():
+        worker.slot.retire()
 
 
 def _has_standard_error(cfg: Config) -> bool:

@@ -34,7 +34,7 @@ class Turns:
             for call in self._embedded.turn(MOST):
                 call.run()
         else:
-            for call in self._embedded.turn(max(0, self._threads - self._embedded.running)):
+            for call in self._embedded.turn(self._threads):
                 self._pool.submit(call.run)
 
     def drain(self) -> None:

@@ -96,7 +96,7 @@ class _HubLoop:
 
     def turn(self) -> bool:
         """Starts what requests there are. True: the worker leaves."""
-        for call in self.native.turn(max(0, self.worker.worker_connections - self.native.running)):
+        for call in self.native.turn(self.worker.worker_connections):
             thread = eventlet.spawn(self.serve, call)
             self.threads.add(thread)
             thread.link(self.threads.discard)

@@ -169,7 +169,7 @@ class _HubLoop:
             return
         native, spare = self.native, self.spare
         try:
-            for call in native.turn(max(0, self.worker.worker_connections - native.running)):
+            for call in native.turn(self.worker.worker_connections):
                 if spare:
                     spare.pop().switch(call)
                 else:

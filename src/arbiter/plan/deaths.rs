@@ -12,7 +12,7 @@ use crate::log::Reason;
 pub const WORKER_BOOT_ERROR: i32 = 3;
 /// Exit status when the application could not be found.
 pub const APP_LOAD_ERROR: i32 = 4;
-/// A worker that ends without a request before this age has not done what it was there for.
+/// A worker that ends before this age, unless it has asked for a replacement, has not done what it was there for.
 const SHORTEST_LIFE: Duration = Duration::from_secs(1);
 
 impl Plan {
@@ -75,7 +75,7 @@ impl Plan {
 /// Its start has to do with its end: the next one may fare no better.
 fn died_young(child: &Child, exit: Exit, now: Time) -> bool {
     // Ends of its own accord: `max_requests` (of native classes after they asked for a replacement), `reload`.
-    let its_time = child.has_served() || child.seen.beat > 0 && now >= child.forked + SHORTEST_LIFE;
+    let its_time = (child.has_served() || child.seen.beat > 0) && now >= child.forked + SHORTEST_LIFE;
     let retired = child.seen.retiring || (exit == Exit::Code(0) && its_time);
     child.aborted.is_none() && !retired && now < child.forked + YOUNG
 }
@@ -100,11 +100,15 @@ pub(super) fn boot_failure(exit: Exit) -> Option<(i32, &'static str)> {
     }
 }
 
-/// Gunicorn's line for a worker's end; none for status 0. Memory is named only where the kernel says that it ran out.
+/// Gunicorn's line for a worker's end; for status 0 only where there was no boot. Memory is named only where the kernel says that it ran out.
 fn obituary(child: &Child, exit: Exit, starved: bool) -> Option<Line> {
     let pid = child.pid;
     let number = match exit {
-        Exit::Code(0) => return None,
+        Exit::Code(0) if child.booted() || child.has_served() || !child.stays() => return None,
+        Exit::Code(0) => {
+            let text = "Worker (pid:%s) exited with code 0 before it could serve.";
+            return Some(Line::new(Level::Error, text, [pid.into()]));
+        }
         Exit::Code(code) => {
             let text = "Worker (pid:%s) exited with code %s.";
             return Some(Line::new(Level::Error, text, [pid.into(), code.into()]));

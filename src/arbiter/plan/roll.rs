@@ -40,7 +40,8 @@ impl Plan {
 
     /// While the gate is closed: how many workers are missing beside the first new one, since the reload began.
     pub(super) fn lost_in_reload(&self, limits: &Limits) -> usize {
-        let old = self.children.count(|child| self.old(child));
+        // One that is stuck in a request may serve nothing else.
+        let old = self.children.count(|child| self.old(child) && !child.seen.stuck);
         self.roll.kept.min(limits.workers).saturating_sub(old)
     }
 

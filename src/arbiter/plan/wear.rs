@@ -9,7 +9,7 @@ use crate::arbiter::line::Arg;
 /// How often the memory of workers is looked at.
 const EVERY: Duration = Duration::from_secs(2);
 /// How long it is not looked at, at most, where every time somebody is too large.
-const SELDOM: Duration = Duration::from_secs(256);
+const SELDOM: Duration = Duration::from_secs(64);
 /// A worker that is too large before this age has not grown: it needs more than it may have.
 const GROWN: Duration = Duration::from_secs(60);
 

@@ -185,6 +185,24 @@ fn a_client_that_waits_for_it_is_told_to_continue() {
 }
 
 #[test]
+fn one_that_has_not_read_its_last_answer_is_told_to_continue_when_it_has() {
+    let service = Service::new(settings());
+    let mut client = service.client();
+    let post = b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n";
+    client.write_all(&[GET, post].concat()).expect("sent");
+    let exchange = service.exchange();
+    // All of it is the kernel's, which takes no more.
+    let sent: usize = std::iter::from_fn(|| exchange.connection.stream.send(&[7; 1000]).ok()).sum();
+    service.reactor.finish(exchange, End::Keep);
+    service.until(|reactor, _| reactor.lock().deadlines.oldest(Wait::Body));
+    assert_eq!(read(&mut client, sent), vec![7; sent]);
+    service.reactor.poll(Some(Duration::from_secs(5))).expect("the loop turns");
+    assert_eq!(read(&mut client, 25), b"HTTP/1.1 100 Continue\r\n\r\n");
+    client.write_all(b"abc").expect("sent");
+    assert_eq!(body(&service.exchange()), b"abc");
+}
+
+#[test]
 fn a_slow_reader_gets_all_of_it_and_then_its_next_answer() {
     let service = Service::new(settings());
     let mut client = service.client();

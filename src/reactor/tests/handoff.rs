@@ -33,10 +33,7 @@ impl Pair {
     }
 
     /// The kernel calls the first of them that waits.
-    fn at_one_listener<const MANY: usize>(
-        board: &Arc<Board>,
-        settings: &ReactorSettings,
-    ) -> [Service; MANY] {
+    fn at_one_listener<const MANY: usize>(board: &Arc<Board>, settings: &ReactorSettings) -> [Service; MANY] {
         let directory = Arc::new(tempfile::tempdir().expect("a directory"));
         let listener = UnixListener::bind(directory.path().join("socket")).expect("a listener");
         [(); MANY].map(|()| {

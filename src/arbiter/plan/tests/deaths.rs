@@ -87,6 +87,40 @@ fn a_worker_that_has_done_nothing_but_live_for_a_moment_has_died_young() {
 }
 
 #[test]
+fn a_worker_that_ends_with_its_first_request_has_died_young_unless_it_retires() {
+    for (retires, most) in [(false, 10), (true, 100)] {
+        let mut scene = Scene::serving(Limits { workers: 1, ..LIMITS });
+        let mut served = 0;
+        for _ in 0..100 {
+            for pid in scene.pids() {
+                scene.set(pid, State::Busy);
+                if retires {
+                    scene.retire(pid);
+                }
+                scene.exit(pid, Exit::Code(0));
+                served += 1;
+            }
+            scene.pass(0.1);
+        }
+        assert!((most / 2..=most).contains(&served), "{served}");
+    }
+}
+
+#[test]
+fn a_worker_that_ends_without_a_fault_before_it_could_serve_is_named() {
+    let text = |pid| format!("Worker (pid:{pid}) exited with code 0 before it could serve.");
+    let mut scene = Scene::serving(LIMITS);
+    scene.exit(1, Exit::Code(0));
+    assert!(!scene.said(&text(1)));
+    scene.exit(3, Exit::Code(0));
+    assert!(scene.said(&text(3)));
+    // One that was told to leave has not failed.
+    scene.signal(SIGTERM);
+    scene.exit(4, Exit::Code(0));
+    assert!(!scene.said(&text(4)));
+}
+
+#[test]
 fn a_failed_fork_is_tried_again_later() {
     let mut scene = Scene::new(LIMITS);
     assert_eq!(scene.plan.settle(&LIMITS, scene.now), [Action::Spawn]);

@@ -40,6 +40,15 @@ fn happen(scene: &mut Scene, dice: &mut Dice) -> bool {
     false
 }
 
+/// While a reload boots its first worker: so many stay as there were before it, and one more, unless there is a back-off or
+/// imports of workers that are of no use any more.
+fn keeps_its_number(scene: &Scene) -> bool {
+    let plan = &scene.plan;
+    let useless = plan.children().count(|child| !child.stays() && !child.booted());
+    let waits = !plan.gate_closed() || useless > 0 || plan.backoff.until() > scene.now;
+    waits || plan.children().count(|child| child.stays()) > plan.roll.kept.min(scene.limits.workers)
+}
+
 #[test]
 fn nobody_leaves_before_somebody_else_serves() {
     for seed in 0..300 {
@@ -51,6 +60,7 @@ fn nobody_leaves_before_somebody_else_serves() {
             scene.settle();
             let wanted = workers.min(scene.limits.workers).min(before);
             assert!(died || scene.booted() >= wanted, "seed {seed}: {} of {wanted}", scene.booted());
+            assert!(keeps_its_number(&scene), "seed {seed}: {:?}", scene.plan);
             scene.pass(dice.below(20) as f64 / 10.0);
         }
         for _ in 0..20 {

@@ -132,6 +132,19 @@ fn old_workers_that_die_while_the_first_boots_are_replaced_at_once() {
 }
 
 #[test]
+fn old_workers_that_get_stuck_while_the_first_boots_are_missed_too() {
+    let mut scene = Scene::serving(LIMITS);
+    scene.signal(SIGHUP);
+    scene.get_stuck(1);
+    scene.retire(1);
+    scene.retire(2);
+    assert_eq!(scene.settle(), []);
+    assert_eq!(scene.pids(), [1, 2, 3, 4]);
+    assert_eq!(scene.boot(4), [Action::ProveReload, term(1)]);
+    assert_eq!(scene.boot(3), [term(2), Action::KeepReload]);
+}
+
+#[test]
 fn who_replaces_a_dead_worker_is_of_the_latest_reload() {
     let mut scene = Scene::serving(FOUR);
     scene.signal(SIGHUP);

@@ -142,3 +142,21 @@ fn who_was_announced_to_a_worker_that_has_no_room_any_more_is_let_in_by_another(
     pair.called_in_vain(knock, |state| state.pause(Accepting::Full));
     pair.serve(&mut client.expect("it has knocked"), b"/", 1);
 }
+
+#[test]
+fn calls_that_have_piled_up_are_heard_at_once() {
+    let pair = Pair::together(&settings());
+    let handoff = pair.board.handoff().expect("it has one");
+    (0..100).for_each(|_| handoff.call());
+    let (server, client) = UnixStream::pair().expect("two ends");
+    pair.put_in(server);
+    let mut passed = asking(client);
+    let mut newcomer = asking(pair.to.client());
+    pair.to.looks();
+    // Who was passed on does not wait behind them.
+    for client in [&mut passed, &mut newcomer] {
+        answer(&pair.to.reactor, pair.to.awaited(), End::Close);
+        assert_eq!(read_all(client), OK);
+    }
+    assert_eq!(handoff.take().expect_err("all of them").kind(), std::io::ErrorKind::WouldBlock);
+}
