@@ -91,16 +91,37 @@ def test_the_new_one_takes_the_place_of_the_old(
     assert "Master has been promoted" not in server.log()
     end(old, number)
     server.wait_for_log(rf"\[{new}\] \[INFO\] Master has been promoted\.$")
-    wait_for(lambda: pidfile.exists() and int(pidfile.read_text()) == new, "its pidfile")
+    assert int(pidfile.read_text()) == new
     assert not (tmp_path / "pid.2").exists()
     assert answers_of(server) == {f"two {new}"}
     newer = upgrade(server)
     end(new)
     server.wait_for_log(rf"\[{newer}\] \[INFO\] Master has been promoted\.$")
-    wait_for(lambda: pidfile.exists() and int(pidfile.read_text()) == newer, "its pidfile")
+    assert int(pidfile.read_text()) == newer
     assert answers_of(server) == {f"two {newer}"}
     close(server, newer)
     assert not pidfile.exists()
+
+
+@pytest.mark.parametrize("first", ["old", "new", "at once"])
+def test_the_pidfile_is_passed_on_and_not_left_behind(first: str, serve: Serve, tmp_path: Path) -> None:
+    server = serve("app:app", "-p", str(tmp_path / "pid"), source=HELLO.format(text="one"))
+    old, new = server.pid, upgrade(server)
+    if first == "old":
+        # Its file is passed on already, to one that cannot have learnt yet that it is the service.
+        os.kill(new, signal.SIGSTOP)
+        end(old)
+        assert int((tmp_path / "pid").read_text()) == new
+        os.kill(new, TERM)
+        os.kill(new, signal.SIGCONT)
+    elif first == "new":
+        os.kill(new, TERM)
+        end(old)
+    else:
+        os.kill(old, TERM)
+        os.kill(new, TERM)
+    wait_for(lambda: not alive(old) and not alive(new), "the end of both")
+    assert not list(tmp_path.glob("pid*"))
 
 
 @pytest.mark.parametrize("kind", ["tcp", "unix"])

@@ -382,8 +382,7 @@ class Arbiter(Orders, Reports, Program):
         if os.getpid() == self.pid:
             self.close_listeners()
             self._manager.ends()
-            if self.pidfile is not None:
-                self.pidfile.unlink()
+            self.leave_pidfile()
 
     def _listening_at(self) -> str:
         return ",".join(str(listener) for listener in self.LISTENERS)

@@ -43,6 +43,20 @@ class Pidfile:
         if self.pid is not None:
             self.create(self.pid)
 
+    def pass_on(self, successor: int) -> bool:
+        """Puts the file that the process `successor` has written beside this one, `NAME.2`, in its place.
+
+        False: it has written none, or this one has become another process's.
+        """
+        theirs = Pidfile(f"{self._path}.2")
+        try:
+            if self._named() != self.pid or theirs._named() != successor:
+                return False
+            os.replace(theirs._path, self._path)
+        except OSError:
+            return False
+        return True
+
     def unlink(self) -> None:
         """Removes the file, unless it has become another process's, or is gone."""
         with contextlib.suppress(OSError):

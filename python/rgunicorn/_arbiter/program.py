@@ -118,6 +118,19 @@ class Program:
             left.pid = pid
             left.unlink()
 
+    def leave_pidfile(self) -> None:
+        """Removes the pidfile, or passes it on: the next arbiter is named there before this one is gone."""
+        if self.pidfile is None:
+            return
+        if self.reexec_pid and self._has_sibling() and self.pidfile.pass_on(self.reexec_pid):
+            return
+        self.pidfile.unlink()
+        if self.master_pid:
+            # The arbiter before may have passed its own on already.
+            passed_on = pidfile.Pidfile(self.pidfile.path.removesuffix(".2"))
+            passed_on.pid = self.pid
+            passed_on.unlink()
+
     def promote(self) -> None:
         """The arbiter before this one is gone: this one is the service."""
         former, self.master_pid = self.master_pid, 0
