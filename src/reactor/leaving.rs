@@ -5,7 +5,7 @@ use std::io;
 
 use crate::net::{Listener, Passed};
 use crate::reactor::accept::Accepting;
-use crate::reactor::connection::Connection;
+use crate::reactor::connection::{Connection, Phase};
 use crate::reactor::deadlines::Wait;
 use crate::reactor::handoff::Offer;
 use crate::reactor::reactor::{Reactor, Slot};
@@ -94,6 +94,17 @@ impl Reactor {
     pub(super) fn is_deserted(&mut self) -> bool {
         self.pass_on();
         self.slots.is_empty() && self.leaving.doors.is_empty()
+    }
+
+    /// Whether requests run.
+    pub fn is_serving(&self) -> bool {
+        self.watch.is_busy()
+    }
+
+    /// Whether bodies of requests or responses are on their way.
+    pub fn is_transferring(&self) -> bool {
+        let moves = |connection: &Connection| matches!(connection.phase, Phase::Flushing(_) | Phase::Body(_));
+        self.slots.iter().any(|(_, slot)| matches!(slot, Slot::Here(connection) if moves(connection)))
     }
 
     /// Closes what is open.

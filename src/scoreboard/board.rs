@@ -19,7 +19,7 @@ use super::slot::{self, Slot};
 use super::{Snapshot, State};
 use crate::net::Handoff;
 use crate::sys::mmap::SharedWords;
-use crate::sys::pipe;
+use crate::sys::{clock, pipe};
 
 const HEADER_WORDS: usize = 8;
 /// Word of the header: 1 while the arbiter sleeps without a deadline.
@@ -110,6 +110,7 @@ impl Board {
             state,
             retiring: flags & slot::RETIRING != 0,
             stuck: flags & slot::STUCK != 0,
+            finishes: flags & slot::FINISHES != 0,
             takes: flags & slot::TAKES != 0,
             busy_since: words[slot::BUSY_SINCE].load(Relaxed),
             beat: words[slot::BEAT].load(Relaxed),
@@ -154,11 +155,11 @@ impl Board {
 
     /// Tells all workers that the service was told to end: they may still be given requests.
     pub fn announce_end(&self) {
-        self.memory.words()[ENDING].store(1, SeqCst);
+        self.memory.words()[ENDING].store(clock::monotonic(), SeqCst);
     }
 
-    pub(super) fn is_ending(&self) -> bool {
-        self.memory.words()[ENDING].load(Relaxed) != 0
+    pub(super) fn ending_since(&self) -> Option<u64> {
+        Some(self.memory.words()[ENDING].load(Relaxed)).filter(|&since| since > 0)
     }
 
     /// The lines of the access log that the worker of that slot has not written, and those of responses that it was

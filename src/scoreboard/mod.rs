@@ -62,6 +62,8 @@ pub struct Snapshot {
     pub retiring: bool,
     /// A request of the worker does not end: there is no use in waiting for it.
     pub stuck: bool,
+    /// The worker leaves later than after `graceful_timeout` if it still has requests, and the service goes on.
+    pub finishes: bool,
     /// The worker takes connections that others pass on.
     pub takes: bool,
     /// Start of the current request, if `Busy`: CLOCK_MONOTONIC in nanoseconds.
@@ -84,6 +86,7 @@ impl Snapshot {
         state: State::Booting,
         retiring: false,
         stuck: false,
+        finishes: false,
         takes: false,
         busy_since: 0,
         beat: 0,

@@ -30,6 +30,7 @@ pub const LATE: u64 = 2;
 pub const STUCK: u64 = 4;
 pub const TAKES: u64 = 8;
 pub const DISMISSED: u64 = 16;
+pub const FINISHES: u64 = 32;
 
 /// A worker's own place on the board. Cheap to clone.
 #[derive(Clone)]
@@ -115,6 +116,22 @@ impl Slot {
         self.words()[FLAGS].load(Relaxed) & DISMISSED != 0
     }
 
+    /// The worker finishes what runs when it leaves and the service goes on: it has `timeout` for that where that is longer
+    /// than `graceful_timeout`. To be said before it has booted.
+    pub fn finishes(&self) {
+        self.words()[FLAGS].fetch_or(FINISHES, SeqCst);
+    }
+
+    /// Whether it does: its class does, and no request is [`Slot::stuck`].
+    pub fn may_finish(&self) -> bool {
+        self.words()[FLAGS].load(Relaxed) & (FINISHES | STUCK) == FINISHES
+    }
+
+    /// When the service was told to end, if it was: CLOCK_MONOTONIC in nanoseconds.
+    pub fn ending_since(&self) -> Option<u64> {
+        self.board.ending_since()
+    }
+
     /// Where workers pass connections to each other; `None` in a server that has no siblings.
     pub fn handoff(&self) -> Option<&Handoff> {
         self.board.handoff()
@@ -149,7 +166,7 @@ impl Slot {
 
     /// Whether the service was told to end, and no other program goes on with it. The worker may still be given requests.
     pub fn is_service_ending(&self) -> bool {
-        self.board.is_ending() && !self.handoff().is_some_and(Handoff::has_takers)
+        self.board.ending_since().is_some() && !self.handoff().is_some_and(Handoff::has_takers)
     }
 
     /// One more request is on its way to the application. To be called by one thread at a time: under the interpreter's

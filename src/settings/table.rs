@@ -241,7 +241,10 @@ Where the worker serves one request at a time, `timeout` should be longer. `torn
         takes: Takes::Whole("INT"),
         kind: Kind::Count,
         default: Literal::Int(30),
-        description: "Seconds that a worker told to leave may take to finish what it is doing.",
+        description: "Seconds that a worker told to leave may take to finish what it is doing.
+
+While the service goes on (a reload, `max_requests`, fewer workers) a worker of the classes `sync` and `gthread` that still has
+requests may take as long as `timeout`, if that is more.",
         mistaken: &["graceful_shutdown_timeout", "shutdown_timeout"],
         ..PLAIN
     },

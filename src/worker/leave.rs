@@ -9,6 +9,9 @@ use super::service::Service;
 use super::setup::Setup;
 use crate::sys::clock;
 
+/// How often a leaving worker looks whether its clients are gone.
+pub const TICK: Duration = Duration::from_millis(20);
+
 /// Whether a worker leaves, and since when.
 #[derive(Clone, Copy, Default)]
 pub struct Leave {
@@ -32,7 +35,7 @@ impl Leave {
         // First: as long as there is another copy, the kernel lets clients in that nobody would ever serve.
         service.setup.worker.call_method0(py, "release_listeners")?;
         service.reactor.lock().drain();
-        Ok(Self { since: Some(clock::monotonic()), patience: patience(&service.setup) })
+        Ok(Self { since: Some(clock::monotonic()), patience: patience(service.setup.graceful_timeout) })
     }
 
     /// The worker's handler has run, and nobody has looked yet. Usually the pipe says so too, but an application may have
@@ -51,7 +54,12 @@ impl Leave {
     pub fn is_over(&self, service: &Service, serving: bool) -> bool {
         let Some(since) = self.since else { return false };
         let done = !serving && service.reactor.is_deserted();
-        done || clock::monotonic() - since >= self.patience
+        done || clock::monotonic() - since >= self.patience && !spares(service, since)
+    }
+
+    /// How long a worker with an event loop of its own may wait before it looks again whether it is time.
+    pub fn pause(&self) -> Option<Duration> {
+        self.left().map(|left| left.max(TICK))
     }
 
     /// How long a leaving worker may still wait.
@@ -65,9 +73,29 @@ impl Leave {
     }
 }
 
-/// How long a leaving worker waits for its clients, in nanoseconds: a little less than `graceful_timeout`, at the end of
-/// which the arbiter kills it. So it can still log what it leaves undone.
-fn patience(setup: &Setup) -> u64 {
+/// Whether what runs, in a worker that leaves `since` then, goes on though the time of all else is up: a reload must not cost
+/// a long request. It may take as long as `timeout` lets one of a `sync` worker, in which the arbiter measures it; Gunicorn's
+/// threads are killed then, too. Not where the service ends, or the request has had its time.
+fn spares(service: &Service, since: u64) -> bool {
+    let Setup { slot, timeout, graceful_timeout, .. } = &service.setup;
+    let reactor = service.reactor.lock();
+    let runs = reactor.is_serving();
+    if !slot.may_finish() || !(runs || reactor.is_transferring()) {
+        return false;
+    }
+    let until = match (slot.ending_since(), timeout) {
+        (Some(ending), _) => ending.saturating_add(patience(*graceful_timeout)),
+        // Clients must not keep it for ever.
+        (None, 0) if !runs => return false,
+        (None, 0) => u64::MAX,
+        (None, timeout) => since.saturating_add(patience(*timeout.max(graceful_timeout))),
+    };
+    clock::monotonic() < until
+}
+
+/// How long a leaving worker waits for its clients, in nanoseconds: a little less than `limit`, at the end of which the
+/// arbiter kills it. So it can still log what it leaves undone.
+fn patience(limit: u64) -> u64 {
     const LAST_WORDS: u64 = 500_000_000;
-    setup.graceful_timeout - LAST_WORDS.min(setup.graceful_timeout / 4)
+    limit - LAST_WORDS.min(limit / 4)
 }

@@ -29,6 +29,7 @@ pub fn run(py: Python<'_>, setup: Setup) -> PyResult<()> {
     }
     let mut hand = service.hand(py, 0)?;
     service.start_watchdog(py, true, None)?;
+    service.setup.slot.finishes();
     service.setup.slot.booted();
     let mut driver = Driver { service, leave: Leave::default() };
     let result = driver.run(py, &mut hand);
@@ -75,7 +76,7 @@ impl Driver {
         let Service { setup, reactor, .. } = &*self.service;
         let unwritten = self.service.write_logs(py);
         self.service.notify(py)?;
-        let left = self.leave.left();
+        let left = self.leave.pause();
         let notify = setup.notify_every.map(Duration::from_nanos);
         let most = left.into_iter().chain(unwritten).chain(notify).min();
         let slot = &setup.slot;

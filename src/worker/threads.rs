@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 
-use super::leave::Leave;
+use super::leave::{self, Leave};
 use super::service::{Service, Timeout};
 use super::setup::Setup;
 use crate::reactor::{Crew, Turn};
@@ -16,9 +16,6 @@ use crate::sys::{clock, pipe};
 /// The places of the arbiter's pipe and of the understudy's among what the main thread waits for.
 const LIFELINE: usize = 1;
 const POKES: usize = 2;
-
-/// How often a leaving worker looks whether its clients are gone.
-const LEAVING_TICK: Duration = Duration::from_millis(20);
 
 /// A worker with threads.
 pub struct Threads {
@@ -42,6 +39,7 @@ impl Threads {
         let crew = Crew::new(Arc::clone(&service.reactor));
         service.start_watchdog(py, false, None)?;
         // Before there are threads, which say what they do.
+        service.setup.slot.finishes();
         service.setup.slot.booted();
         Ok(Self { service, crew, pokes })
     }
@@ -102,7 +100,7 @@ impl Threads {
                 return Ok(leave.left().unwrap_or_default());
             }
             let notify = setup.notify_every.map(Duration::from_nanos);
-            let tick = leave.has_begun().then_some(LEAVING_TICK);
+            let tick = leave.has_begun().then_some(leave::TICK);
             let most = notify.into_iter().chain(tick).min();
             let descriptors = [setup.wakeup.as_fd(), setup.lifeline.as_fd(), self.pokes.as_fd()];
             woken = py.detach(|| pipe::wait_any(&descriptors, most))?;

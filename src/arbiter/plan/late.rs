@@ -35,7 +35,7 @@ impl Plan {
     /// `graceful_timeout`: SIGKILL.
     pub(super) fn kill_overdue(&mut self, limits: &Limits, now: Time) -> Vec<Action> {
         let overdue_now = |child: &&mut Child| overdue_at(child, limits).is_some_and(|moment| now >= moment);
-        let end = |child: &mut Child| [overdue(child.pid), kill(child)];
+        let end = |child: &mut Child| [overdue(child, limits), kill(child)];
         self.children.iter_mut().filter(overdue_now).flat_map(end).collect()
     }
 }
@@ -57,9 +57,14 @@ pub(super) fn kill(child: &mut Child) -> Action {
     Action::Signal(child.pid, Signal::SIGKILL)
 }
 
-pub(super) fn overdue(pid: i32) -> Action {
-    let text = "Worker (pid:%s) has not left within graceful_timeout and is killed.";
-    Action::Log(Line::new(Level::Warning, text, [pid.into()]))
+fn overdue(child: &Child, limits: &Limits) -> Action {
+    said_overdue(child.pid, patience(child, limits).map_or("graceful_timeout", |(_, setting)| setting))
+}
+
+/// What is said of a worker that has had the time of that setting.
+pub(super) fn said_overdue(pid: i32, setting: &'static str) -> Action {
+    let text = "Worker (pid:%s) has not left within %s and is killed.";
+    Action::Log(Line::new(Level::Warning, text, [pid.into(), setting.to_owned().into()]))
 }
 
 /// When a worker counts as late, if it does not start anew before.
@@ -69,9 +74,20 @@ fn late_at(child: &Child, timeout: Duration) -> Option<Time> {
 }
 
 /// When a leaving worker has had time enough. One with a request has until its `timeout`, unless it has given the
-/// request up.
+/// request up. Where several run at once they have that time together.
 fn overdue_at(child: &Child, limits: &Limits) -> Option<Time> {
     let finishes = child.busy_since().is_some() && !child.seen.stuck;
-    let waited_for = !finishes && !child.killed;
-    child.leaving.filter(|_| waited_for).map(|leaving| leaving + limits.graceful_timeout)
+    let leaving = child.leaving.filter(|_| !finishes && !child.killed)?;
+    patience(child, limits).map(|(patience, _)| leaving + patience)
+}
+
+/// How long that is, if not for ever, and the setting that says so.
+fn patience(child: &Child, limits: &Limits) -> Option<(Duration, &'static str)> {
+    let graceful = limits.graceful_timeout;
+    match limits.timeout {
+        _ if !child.seen.finishes || child.seen.stuck => Some((graceful, "graceful_timeout")),
+        Some(timeout) if timeout > graceful => Some((timeout, "timeout")),
+        Some(_) => Some((graceful, "graceful_timeout")),
+        None => None,
+    }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use super::late::{kill, overdue};
+use super::late::{kill, said_overdue};
 use super::{Action, Child, Children, Course, Level, Limits, Line, Plan, Time};
 
 /// What remains of `graceful_timeout` once a graceful stop has been made a quick one.
@@ -83,7 +83,10 @@ impl Stop {
         }
         self.killed = true;
         self.until = now + KILL_GRACE;
-        children.iter_mut().flat_map(|child| [overdue(child.pid), kill(child)]).collect()
+        children
+            .iter_mut()
+            .flat_map(|child| [said_overdue(child.pid, "graceful_timeout"), kill(child)])
+            .collect()
     }
 
     pub(super) fn deadline(&self) -> Time {

@@ -86,3 +86,25 @@ fn a_leaving_worker_may_be_silent_until_graceful_timeout() {
     assert_eq!(scene.pass(29.0), []);
     assert_eq!(scene.pass(1.0), [Action::Signal(1, SIGKILL)]);
 }
+
+#[test]
+fn a_leaving_worker_that_finishes_has_timeout_where_that_is_longer() {
+    // (timeout, graceful_timeout, what it has, the setting that says so)
+    let cases = [
+        (Some(90), 30, Some(90.0), "timeout"),
+        (Some(10), 30, Some(30.0), "graceful_timeout"),
+        (None, 30, None, ""),
+    ];
+    for (timeout, graceful, has, setting) in cases {
+        let timeout = timeout.map(Duration::from_secs);
+        let graceful_timeout = Duration::from_secs(graceful);
+        let mut scene = Scene::serving(Limits { workers: 1, timeout, graceful_timeout, ..LIMITS });
+        scene.finishes(1);
+        assert_eq!(scene.reload(), [Action::ProveReload, term(1), Action::KeepReload]);
+        assert_eq!(scene.deadline(), has);
+        let actions = scene.pass(has.unwrap_or(3600.0));
+        assert_eq!(actions == [Action::Signal(1, SIGKILL)], has.is_some(), "{actions:?}");
+        let text = format!("Worker (pid:1) has not left within {setting} and is killed.");
+        assert_eq!(scene.said(&text), has.is_some());
+    }
+}

@@ -160,6 +160,10 @@ impl Scene {
         self.board.get_mut(&(pid as usize)).unwrap().stuck = true;
     }
 
+    fn finishes(&mut self, pid: i32) {
+        self.board.get_mut(&(pid as usize)).unwrap().finishes = true;
+    }
+
     fn boot(&mut self, pid: i32) -> Vec<Action> {
         self.set(pid, State::Idle);
         self.settle()
