@@ -1,5 +1,6 @@
 //! How long to wait before the next worker is forked when workers keep dying young: not at all, then 0.1 s,
-//! doubling to 8 s, and anew once a worker has lived a while.
+//! doubling to 8 s, and anew once a worker has lived a while. After one that has served the wait is a second at most: what
+//! ends it is some of its requests, and others are waiting.
 
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use super::children::Time;
 pub const YOUNG: Duration = Duration::from_secs(10);
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(8);
+const LONGEST_SERVED: Duration = Duration::from_secs(1);
 
 /// The state of waiting.
 #[derive(Clone, Debug, Default)]
@@ -18,15 +20,15 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// A worker died young. Gives the wait that follows, unless it is none or had begun already.
-    pub fn died_young(&mut self, now: Time) -> Option<Duration> {
-        self.fail(now, 0)
+    /// A worker died young, after it `served` or not. Gives the wait that follows, unless it is none or had begun already.
+    pub fn died_young(&mut self, served: bool, now: Time) -> Option<Duration> {
+        self.fail(now, 0, if served { LONGEST_SERVED } else { LONGEST })
     }
 
     /// No worker could be forked. There is always a wait after it, which is returned unless it had begun
     /// already.
     pub fn fork_failed(&mut self, now: Time) -> Option<Duration> {
-        self.fail(now, 1)
+        self.fail(now, 1, LONGEST)
     }
 
     /// No fork before this moment.
@@ -34,7 +36,7 @@ impl Backoff {
         self.until
     }
 
-    fn fail(&mut self, now: Time, least: u32) -> Option<Duration> {
+    fn fail(&mut self, now: Time, least: u32, longest: Duration) -> Option<Duration> {
         if now < self.until {
             return None;
         }
@@ -44,7 +46,7 @@ impl Backoff {
         self.failures = self.failures.max(least);
         let delay = match self.failures {
             0 => Duration::ZERO,
-            failures => FIRST.saturating_mul(1 << (failures - 1).min(16)).min(LONGEST),
+            failures => FIRST.saturating_mul(1 << (failures - 1).min(16)).min(longest),
         };
         self.failures += 1;
         self.until = now + delay;

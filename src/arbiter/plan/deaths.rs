@@ -62,7 +62,7 @@ impl Plan {
         if failure.is_none() && !died_young(child, exit, now) || self.old(child) {
             return Vec::new();
         }
-        match self.backoff.died_young(now) {
+        match self.backoff.died_young(child.has_served(), now) {
             Some(delay) => {
                 let text = "Workers die young. The next one starts in %s seconds.";
                 vec![Action::Log(Line::new(Level::Warning, text, [seconds(delay).into()]))]

@@ -62,6 +62,23 @@ fn a_crash_loop_backs_off_and_recovers() {
 }
 
 #[test]
+fn where_workers_have_served_before_they_die_the_next_one_starts_within_a_second() {
+    let mut scene = Scene::serving(Limits { workers: 1, ..LIMITS });
+    let mut longest: f64 = 0.0;
+    for _ in 0..12 {
+        let pid = scene.pids()[0];
+        scene.set(pid, State::Busy);
+        scene.pass(0.5);
+        scene.exit(pid, Exit::Signal(SIGSEGV as i32));
+        let delay = if scene.pids().is_empty() { scene.deadline().unwrap() } else { 0.0 };
+        longest = longest.max(delay);
+        scene.pass(delay);
+        assert_eq!(scene.pids().len(), 1);
+    }
+    assert!((0.9..=1.0).contains(&longest), "{longest}");
+}
+
+#[test]
 fn a_worker_that_leaves_after_it_has_lived_is_replaced_at_once() {
     let mut scene = Scene::serving(Limits { workers: 1, ..LIMITS });
     for _ in 0..10 {
