@@ -105,7 +105,7 @@ fn a_worker_that_has_done_nothing_but_live_for_a_moment_has_died_young() {
 
 #[test]
 fn a_worker_that_ends_with_its_first_request_has_died_young_unless_it_retires() {
-    for (retires, most) in [(false, 10), (true, 100)] {
+    for (retires, most) in [(false, 16), (true, 100)] {
         let mut scene = Scene::serving(Limits { workers: 1, ..LIMITS });
         let mut served = 0;
         for _ in 0..100 {
