@@ -143,7 +143,7 @@ def test_a_new_one_that_is_killed_leaves_nothing_behind(serve: Serve, tmp_path: 
     new = upgrade(server)
     workers = processes.children(new)
     end(new, signal.SIGKILL)
-    server.wait_for_log(rf"The new master \(pid:{new}\) was ended by signal 9\. This one goes on\.$")
+    server.wait_for_log(rf"The new master \(pid:{new}\) was sent SIGKILL\. This one goes on\.$")
     wait_for(lambda: not (tmp_path / "pid.2").exists(), "the end of its pidfile")
     wait_for(lambda: not any(map(alive, workers)), "the end of its workers")
     assert answers_of(server, 3) == {f"one {server.pid}"}

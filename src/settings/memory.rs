@@ -46,7 +46,9 @@ fn bytes(text: &str) -> Option<i64> {
         return number.try_into().ok();
     }
     let text = text.to_ascii_lowercase();
-    let text = text.strip_suffix("ib").or_else(|| text.strip_suffix('b')).unwrap_or(&text);
+    // What Kubernetes writes `300Mi` and others `300MiB`.
+    let text = text.strip_suffix('b').unwrap_or(&text);
+    let text = text.strip_suffix('i').unwrap_or(text);
     let (_, unit) = SUFFIXES.iter().find(|(suffix, _)| text.ends_with(*suffix))?;
     let bytes = plain(text[..text.len() - 1].trim_end())? * *unit as f64;
     (bytes < i64::MAX as f64).then_some(bytes as i64)

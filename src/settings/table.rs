@@ -187,7 +187,7 @@ So that workers that started together are not replaced together.",
         takes: Takes::Text("SIZE"),
         kind: Kind::Memory,
         default: Literal::None,
-        description: "Private memory of a worker beyond which it is replaced: bytes (`300000000`, `300M`, `1.5G`), or a part of what the control group or the machine has (`20%`).
+        description: "Private memory of a worker beyond which it is replaced: bytes (`300000000`, `300M`, `1.5Gi`; `G` and `Gi` are both 1024³), or a part of what the control group or the machine has (`20%`).
 
 It is looked at every two seconds; memory that the worker shares with others does not count. The replacement is ready before the old worker leaves, and one worker is replaced at a time. Where new workers are too large as well, they are looked at less and less often.",
         mistaken: &["max_memory", "worker_max_memory", "reload_on_rss", "workers_max_rss"],

@@ -129,9 +129,8 @@ fn obituary(child: &Child, exit: Exit, starved: bool) -> Option<Line> {
 /// In place of an obituary. A worker that could not load the application has logged why.
 fn reload_failed(child: &Child, exit: Exit, starved: bool, serving: usize) -> Line {
     let manner = match exit {
-        Exit::Code(code) => format!("exited with code {code}"),
         Exit::Signal(libc::SIGKILL) if starved => "was sent SIGKILL, perhaps out of memory".to_owned(),
-        Exit::Signal(number) => format!("was sent {}", signal_name(number)),
+        exit => manner(exit),
     };
     let text = match serving {
         0 => {
@@ -141,6 +140,14 @@ fn reload_failed(child: &Child, exit: Exit, starved: bool, serving: usize) -> Li
         _ => "Reload failed: the new workers do not boot (pid:%s %s). The old ones keep serving.",
     };
     Line::new(Level::Error, text, [child.pid.into(), manner.into()])
+}
+
+/// How a process has ended, in words.
+pub(super) fn manner(exit: Exit) -> String {
+    match exit {
+        Exit::Code(code) => format!("exited with code {code}"),
+        Exit::Signal(number) => format!("was sent {}", signal_name(number)),
+    }
 }
 
 fn signal_name(number: i32) -> String {

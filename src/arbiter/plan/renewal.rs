@@ -5,7 +5,7 @@ use nix::sys::signal::Signal;
 
 use crate::arbiter::carry::Carried;
 
-use super::{Action, Exit, Level, Line, Plan};
+use super::{Action, Exit, Level, Line, Plan, deaths};
 
 /// Exit status of a process that was to prove that configuration and application load, if they do. Not 0: a program that
 /// does not come to its server ends with that.
@@ -97,10 +97,7 @@ impl Plan {
             return Some(Vec::new());
         }
         let text = "Reload failed: the new code does not load (%s). The old workers keep serving.";
-        let how = match exit {
-            Exit::Code(code) => format!("process {pid} exited with code {code}"),
-            Exit::Signal(number) => format!("process {pid} was ended by signal {number}"),
-        };
+        let how = format!("process {pid} {}", deaths::manner(exit));
         Some(vec![Action::Log(Line::new(Level::Error, text, [how.into()])), Action::DropReload])
     }
 

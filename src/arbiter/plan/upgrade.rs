@@ -1,6 +1,6 @@
 //! The upgrade: the arbiter that this one has started to take its place, and the one that has started this one.
 
-use super::{Action, Exit, Level, Line, Plan};
+use super::{Action, Exit, Level, Line, Plan, deaths};
 
 /// Where an arbiter stands in the line of those that serve at the same addresses.
 #[derive(Debug, Default)]
@@ -69,18 +69,12 @@ impl Plan {
     /// `None` if it was not the next arbiter that has ended.
     pub(super) fn successor_ended(&mut self, pid: i32, exit: Exit) -> Option<Vec<Action>> {
         self.upgrade.successor.take_if(|successor| *successor == pid)?;
-        let (level, text, number) = match exit {
-            Exit::Code(0) => (Level::Info, "The new master (pid:%s) has ended. This one goes on.", None),
-            Exit::Code(code) => {
-                (Level::Error, "The new master (pid:%s) exited with code %s. This one goes on.", Some(code))
-            }
-            Exit::Signal(signal) => (
-                Level::Error,
-                "The new master (pid:%s) was ended by signal %s. This one goes on.",
-                Some(signal),
-            ),
+        let (level, manner) = match exit {
+            Exit::Code(0) => (Level::Info, "has ended".to_owned()),
+            exit => (Level::Error, deaths::manner(exit)),
         };
-        let args = std::iter::once(pid).chain(number).map(Into::into);
-        Some(vec![Action::Log(Line::new(level, text, args)), Action::ForgetSuccessor(pid)])
+        let text = "The new master (pid:%s) %s. This one goes on.";
+        let line = Line::new(level, text, [pid.into(), manner.into()]);
+        Some(vec![Action::Log(line), Action::ForgetSuccessor(pid)])
     }
 }

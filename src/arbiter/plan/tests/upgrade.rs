@@ -20,7 +20,7 @@ fn the_end_of_a_successor_is_an_error_unless_it_was_wanted() {
     let cases = [
         (Exit::Code(0), Level::Info, "The new master (pid:800) has ended. This one goes on."),
         (Exit::Code(3), Level::Error, "The new master (pid:800) exited with code 3. This one goes on."),
-        (Exit::Signal(9), Level::Error, "The new master (pid:800) was ended by signal 9. This one goes on."),
+        (Exit::Signal(9), Level::Error, "The new master (pid:800) was sent SIGKILL. This one goes on."),
     ];
     for (exit, level, line) in cases {
         let mut scene = Scene::serving(LIMITS);
