@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -323,6 +323,23 @@ def test_a_reload_loses_no_connection() -> None:
             while before & set(server.workers()):
                 with Connection(("127.0.0.1", port)) as connection:
                     connection.assert_open_at("/hello")
+
+
+def test_clients_that_have_said_nothing_yet_outlive_the_worker_they_came_to() -> None:
+    with reusing("-w", "2") as (server, port), ExitStack() as stack:
+        before = set(server.workers())
+        silent = []
+
+        def clients_come() -> bool:
+            # Also some before anybody leaves: the kernel keeps silent ones to itself for a second.
+            silent.extend(stack.enter_context(Connection(("127.0.0.1", port))) for _ in range(4))
+            return not before & set(server.workers())
+
+        clients_come()
+        server.kill(signal.SIGHUP)
+        wait_for(clients_come, "other workers")
+        for connection in silent:
+            connection.assert_open_at("/hello")
 
 
 @pytest.mark.ours("it is not looked at on a reload, or ends the server")

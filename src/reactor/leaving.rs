@@ -18,10 +18,6 @@ const BACKLOG: usize = 4096;
 /// clients have said nothing yet, for a second.
 const LAST_CALL: u64 = 1_200_000_000;
 
-/// The same where other workers go on, so that most of those who connect come to them: what a client needs from connecting
-/// to its first bytes.
-const SHORT_CALL: u64 = 100_000_000;
-
 /// How often it looks for them, in nanoseconds.
 const CALL_TICK: u64 = 20_000_000;
 
@@ -49,7 +45,7 @@ impl Reactor {
         self.leaving.doors = doors.filter(|(_, listener)| !others || listener.is_own()).collect();
         let own = self.leaving.doors.iter().filter(|(_, listener)| listener.is_own());
         own.for_each(|(_, listener)| listener.expect_stop());
-        self.leaving.until = clock::monotonic() + if others { SHORT_CALL } else { LAST_CALL };
+        self.leaving.until = clock::monotonic() + LAST_CALL;
         self.pass_on();
     }
 
