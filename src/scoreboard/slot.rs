@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::{Relaxed, Release, SeqCst};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 
 use super::board::{Board, UNSENT, WRITTEN_SOON};
 use super::lane::{LANES, Lane};
@@ -111,9 +111,9 @@ impl Slot {
     }
 
     /// Whether the arbiter has told the worker to leave. Its signal may be heard much later: by Python, when what runs has
-    /// come back from a call that nothing interrupts.
+    /// come back from a call that nothing interrupts. Whether anybody takes its connections was told before.
     pub fn is_dismissed(&self) -> bool {
-        self.words()[FLAGS].load(Relaxed) & DISMISSED != 0
+        self.words()[FLAGS].load(Acquire) & DISMISSED != 0
     }
 
     /// The worker finishes what runs when it leaves and the service goes on: it has `timeout` for that where that is longer
