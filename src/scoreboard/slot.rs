@@ -23,6 +23,7 @@ pub const LOADED: usize = 5;
 pub const OPENED: usize = 6;
 pub const HANDED: usize = 7;
 pub const CUT: usize = 8;
+pub const DONE: usize = 9;
 
 // Bits of `FLAGS`.
 pub const RETIRING: u64 = 1;
@@ -120,6 +121,15 @@ impl Slot {
     /// than `graceful_timeout`. To be said before it has booted.
     pub fn finishes(&self) {
         self.words()[FLAGS].fetch_or(FINISHES, SeqCst);
+    }
+
+    /// A worker that finishes what runs has done so: from now on it has `graceful_timeout` to end. `now`: CLOCK_MONOTONIC in
+    /// nanoseconds.
+    pub fn done(&self, now: u64) {
+        if self.words()[FLAGS].load(Relaxed) & FINISHES != 0 {
+            self.words()[DONE].store(now, SeqCst);
+            self.board.wake();
+        }
     }
 
     /// Whether it does: its class does, and no request is [`Slot::stuck`].
