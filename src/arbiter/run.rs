@@ -208,16 +208,14 @@ impl<'a, 'py> Run<'a, 'py> {
         None
     }
 
-    /// Tells the workers which of them leave, and whether anybody takes the connections of those.
+    /// Tells the workers whether anybody takes the connections of those that leave, and then which of them do: in the other
+    /// order a worker could believe at the end of the service that others let in who waits.
     fn show_takers(&self) {
-        self.plan
-            .children()
-            .iter()
-            .filter(|child| !child.stays())
-            .for_each(|child| self.board.dismiss(child.slot));
         if let Some(handoff) = self.board.handoff() {
             handoff.set_takers(self.plan.takers());
         }
+        let leaving = self.plan.children().iter().filter(|child| !child.stays());
+        leaving.for_each(|child| self.board.dismiss(child.slot));
     }
 
     fn act(&mut self, action: Action) -> PyResult<()> {

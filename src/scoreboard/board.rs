@@ -118,6 +118,7 @@ impl Board {
             handed: words[slot::HANDED].load(Relaxed),
             cut: words[slot::CUT].load(Relaxed),
             loaded: words[slot::LOADED].load(Relaxed),
+            done: words[slot::DONE].load(Relaxed),
         }
     }
 

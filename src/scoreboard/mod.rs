@@ -78,6 +78,8 @@ pub struct Snapshot {
     pub cut: u64,
     /// When the worker had loaded the application, 0 if it has not: CLOCK_MONOTONIC in nanoseconds.
     pub loaded: u64,
+    /// When a worker that `finishes` had finished; 0 before that. CLOCK_MONOTONIC in nanoseconds.
+    pub done: u64,
 }
 
 impl Snapshot {
@@ -94,5 +96,6 @@ impl Snapshot {
         handed: 0,
         cut: 0,
         loaded: 0,
+        done: 0,
     };
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::{Relaxed, Release, SeqCst};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 
 use super::board::{Board, UNSENT, WRITTEN_SOON};
 use super::lane::{LANES, Lane};
@@ -23,6 +23,7 @@ pub const LOADED: usize = 5;
 pub const OPENED: usize = 6;
 pub const HANDED: usize = 7;
 pub const CUT: usize = 8;
+pub const DONE: usize = 9;
 
 // Bits of `FLAGS`.
 pub const RETIRING: u64 = 1;
@@ -111,15 +112,24 @@ impl Slot {
     }
 
     /// Whether the arbiter has told the worker to leave. Its signal may be heard much later: by Python, when what runs has
-    /// come back from a call that nothing interrupts.
+    /// come back from a call that nothing interrupts. Whether anybody takes its connections was told before.
     pub fn is_dismissed(&self) -> bool {
-        self.words()[FLAGS].load(Relaxed) & DISMISSED != 0
+        self.words()[FLAGS].load(Acquire) & DISMISSED != 0
     }
 
     /// The worker finishes what runs when it leaves and the service goes on: it has `timeout` for that where that is longer
     /// than `graceful_timeout`. To be said before it has booted.
     pub fn finishes(&self) {
         self.words()[FLAGS].fetch_or(FINISHES, SeqCst);
+    }
+
+    /// A worker that finishes what runs has done so: from now on it has `graceful_timeout` to end. `now`: CLOCK_MONOTONIC in
+    /// nanoseconds.
+    pub fn done(&self, now: u64) {
+        if self.words()[FLAGS].load(Relaxed) & FINISHES != 0 {
+            self.words()[DONE].store(now, SeqCst);
+            self.board.wake();
+        }
     }
 
     /// Whether it does: its class does, and no request is [`Slot::stuck`].

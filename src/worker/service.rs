@@ -154,6 +154,7 @@ impl Service {
             error.write_unraisable(py, None);
         }
         self.reactor.lock().leave_to_others();
+        self.setup.slot.done(clock::monotonic());
         self.close_logs(py);
     }
 

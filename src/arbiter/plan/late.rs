@@ -74,18 +74,22 @@ fn late_at(child: &Child, timeout: Duration) -> Option<Time> {
 }
 
 /// When a leaving worker has had time enough. One with a request has until its `timeout`, unless it has given the
-/// request up. Where several run at once they have that time together.
+/// request up. Where several run at once they have that time together. One that has finished has to end, too: threads and
+/// `atexit` functions of the application must not keep it for ever.
 fn overdue_at(child: &Child, limits: &Limits) -> Option<Time> {
     let finishes = child.busy_since().is_some() && !child.seen.stuck;
     let leaving = child.leaving.filter(|_| !finishes && !child.killed)?;
-    patience(child, limits).map(|(patience, _)| leaving + patience)
+    let since = leaving.max(Time::from_nanos(child.seen.done));
+    patience(child, limits).map(|(patience, _)| since + patience)
 }
 
 /// How long that is, if not for ever, and the setting that says so.
 fn patience(child: &Child, limits: &Limits) -> Option<(Duration, &'static str)> {
     let graceful = limits.graceful_timeout;
     match limits.timeout {
-        _ if !child.seen.finishes || child.seen.stuck => Some((graceful, "graceful_timeout")),
+        _ if !child.seen.finishes || child.seen.stuck || child.seen.done > 0 => {
+            Some((graceful, "graceful_timeout"))
+        }
         Some(timeout) if timeout > graceful => Some((timeout, "timeout")),
         Some(_) => Some((graceful, "graceful_timeout")),
         None => None,

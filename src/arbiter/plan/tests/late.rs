@@ -108,3 +108,14 @@ fn a_leaving_worker_that_finishes_has_timeout_where_that_is_longer() {
         assert_eq!(scene.said(&text), has.is_some());
     }
 }
+
+#[test]
+fn a_worker_that_has_finished_has_graceful_timeout_to_end() {
+    let mut scene = Scene::serving(Limits { workers: 1, timeout: None, ..LIMITS });
+    scene.finishes(1);
+    assert_eq!(scene.reload(), [Action::ProveReload, term(1), Action::KeepReload]);
+    assert_eq!(scene.pass(100.0), []);
+    scene.board.get_mut(&1).unwrap().done = scene.now.as_nanos() as u64;
+    assert_eq!(scene.pass(29.0), []);
+    assert_eq!(scene.pass(1.0), [Action::Signal(1, SIGKILL)]);
+}
