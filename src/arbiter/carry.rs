@@ -19,10 +19,13 @@ use crate::scoreboard::Board;
 #[cfg(test)]
 mod tests;
 
+/// To be raised when what is carried, or what a word of the scoreboard means, changes within a version.
+const REVISION: u32 = 2;
+
 /// What has to be the same in a program that is executed in the place of another one: the version, and where things lie on
 /// the scoreboard.
 pub fn format() -> String {
-    format!("{} {}", env!("CARGO_PKG_VERSION"), Board::layout())
+    format!("{}.{REVISION} {}", env!("CARGO_PKG_VERSION"), Board::layout())
 }
 
 /// For the arbiter that takes the place of another one while that lives.

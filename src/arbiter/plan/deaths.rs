@@ -100,7 +100,8 @@ pub(super) fn boot_failure(exit: Exit) -> Option<(i32, &'static str)> {
     }
 }
 
-/// Gunicorn's line for a worker's end; for status 0 only where there was no boot. Memory is named only where the kernel says that it ran out.
+/// Gunicorn's line for a worker's end; for status 0 only where there was no boot. Memory is named only where the kernel says
+/// that it ran out.
 fn obituary(child: &Child, exit: Exit, starved: bool) -> Option<Line> {
     let pid = child.pid;
     let number = match exit {

@@ -77,8 +77,8 @@ fn late_at(child: &Child, timeout: Duration) -> Option<Time> {
 /// request up. Where several run at once they have that time together. One that has finished has to end, too: threads and
 /// `atexit` functions of the application must not keep it for ever.
 fn overdue_at(child: &Child, limits: &Limits) -> Option<Time> {
-    let finishes = child.busy_since().is_some() && !child.seen.stuck;
-    let leaving = child.leaving.filter(|_| !finishes && !child.killed)?;
+    let has_timeout = child.busy_since().is_some() && !child.seen.stuck;
+    let leaving = child.leaving.filter(|_| !has_timeout && !child.killed)?;
     let since = leaving.max(Time::from_nanos(child.seen.done));
     patience(child, limits).map(|(patience, _)| since + patience)
 }
