@@ -80,7 +80,9 @@ fn spares(service: &Service, since: u64) -> bool {
     let Setup { slot, timeout, graceful_timeout, .. } = &service.setup;
     let reactor = service.reactor.lock();
     let runs = reactor.is_serving();
-    if !slot.may_finish() || !(runs || reactor.is_transferring()) {
+    // Without siblings it is all there is of the service: a program's own server.
+    let alone = slot.handoff().is_none();
+    if alone || !slot.may_finish() || !(runs || reactor.is_transferring()) {
         return false;
     }
     let until = match (slot.ending_since(), timeout) {
